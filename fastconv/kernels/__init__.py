@@ -1,0 +1,11 @@
+"""The compiled room: drivers in Cython (loops, blocking, packing, threads) over register tiles and transforms in C.
+
+    functional/          checks and allocates; calls
+      conv  pool  fold  gemm  elementwise            the drivers, a file a family
+        slab  arrays                                 what they share: padded copies of rows; pointers out of arrays
+          runtime                                    the table of kernels in use, the number of threads
+            src/registry.def  src/kernels/*.c        the kernels, built once an instruction set and element type
+
+Nothing here validates: every array is C-contiguous, aligned, of one dtype, and of the right shape. To add a kernel, add one file to
+src/kernels and one line to src/registry.def.
+"""

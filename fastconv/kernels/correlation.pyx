@@ -1,0 +1,256 @@
+"""Correlation by implicit im2col: the engine of the forward pass and of the gradient of the input.
+
+The output pixels are cut into blocks, a task each. A task goes through the depth (channels x taps) in parts:
+
+    part of the channels     pack the slab: the source rows the block needs, padded (or read the source itself where it can)
+      part of the depth        the offset of each tap in the slab
+        tile_vectors of pixels   pack the panel: this part of the column matrix, a few KB (or read the slab itself)
+          tile_rows of outputs     correlate_tile
+
+The column matrix is never whole in memory. Each output has one accumulator and takes its terms in the order of the depth, so blocks,
+tiles and threads change no bit of the result.
+"""
+from cython.parallel cimport parallel, prange, threadid
+
+from fastconv.kernels.runtime cimport (
+    FC_MAX_VECTORS, allocate, fc_kernels, fc_segment, fc_tile, note_team, release, threads_for,
+)
+from fastconv.kernels.slab cimport (
+    Axis, axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset,
+)
+
+cdef enum:
+    PANEL_DEPTH = 144            # a panel of 48 floats x 144 is 27 KB: most of a first-level cache
+    BLOCK_PIXELS = 480           # ten tiles: the slab is packed once for all of them
+    SLAB_BYTES = 192 * 1024      # a part of the second-level cache
+    STAGE_BYTES = 1024 * 1024    # a strided output is collected in at most so much
+    TASKS_A_THREAD = 4           # so that no thread waits long for the last one
+    LEAST_OUTPUTS = 64           # output channels a task, at least: they pay for the packing of the panel
+    SEGMENTS = 64                # pixels of a panel lie in at most so many rows
+
+cdef struct Blocks:
+    Py_ssize_t rows, columns             # of one block
+    Py_ssize_t row_blocks, column_blocks, output_blocks
+    Py_ssize_t outputs                   # output channels of one block, a multiple of the tile
+    Py_ssize_t channels                  # source channels of one slab
+    bint panels                          # pack panels across rows of pixels; otherwise every vector lies in one row
+    bint staged                          # outputs are not neighbours: collect a block, then spread it
+    Py_ssize_t slab_bytes, panel_bytes, stage_bytes, table_bytes
+
+
+cdef Py_ssize_t packed_size(const Correlation *job) noexcept nogil:
+    """Elements of the packed weights."""
+    cdef Py_ssize_t tile_rows = job.kernel.tile_rows
+    cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
+    return job.groups * ((job.outputs + tile_rows - 1) // tile_rows * tile_rows) * depth
+
+
+cdef void flatten(Correlation *job) noexcept nogil:
+    """A pointwise correlation has no rows: the image is one long row."""
+    cdef Py_ssize_t pixels = job.rows.size * job.columns.size
+    if (job.rows.taps == 1 and job.columns.taps == 1 and job.rows.offset[0] == 0 and job.columns.offset[0] == 0
+            and job.rows.step == 1 and job.columns.step == 1 and job.row_step == 1 and job.column_step == 1
+            and job.grid_rows == job.rows.size and job.grid_columns == job.columns.size
+            and job.height == job.grid_rows and job.width == job.grid_columns):
+        job.rows.size, job.grid_rows, job.height = 1, 1, 1
+        job.columns.size, job.grid_columns, job.width = pixels, pixels, pixels
+
+
+cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
+    return (a + multiple - 1) // multiple * multiple
+
+
+cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept nogil:
+    cdef Py_ssize_t lanes = job.kernel.lanes
+    cdef Py_ssize_t width = lanes * job.kernel.tile_vectors
+    cdef Py_ssize_t tasks, wanted
+    cdef double row_cost, panel_cost
+    blocks.staged = job.row_step != 1 or job.column_step != 1
+    # Vectors that each lie in one row waste the lanes behind its end; panels waste the time that packing takes.
+    row_cost = <double> ceil_to(job.grid_columns, lanes) / job.grid_columns
+    panel_cost = 1 + 3.0 / job.outputs
+    blocks.panels = panel_cost < row_cost and job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS
+    blocks.columns = min(job.grid_columns, BLOCK_PIXELS)
+    blocks.rows = max(1, min(job.grid_rows, BLOCK_PIXELS // blocks.columns))
+    axis_layout(&job.rows, blocks.rows, False)
+    axis_layout(&job.columns, blocks.columns, False)
+    blocks.channels = max(1, min(job.channels, SLAB_BYTES // (slab_channel(&job.rows, &job.columns, lanes) * job.itemsize)))
+    blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
+    blocks.rows = (job.grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
+    axis_layout(&job.rows, blocks.rows, False)
+    blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
+    tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
+    wanted = max(1, min((TASKS_A_THREAD * threads + tasks - 1) // tasks, job.outputs // LEAST_OUTPUTS))
+    if threads == 1:
+        wanted = 1
+    blocks.outputs = (job.outputs + wanted - 1) // wanted
+    if blocks.staged:
+        blocks.outputs = min(blocks.outputs, max(1, STAGE_BYTES // (blocks.rows * blocks.columns * job.itemsize)))
+    blocks.outputs = ceil_to(blocks.outputs, job.kernel.tile_rows)
+    blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
+    # A vector is read whole: every buffer has one to spare behind it.
+    blocks.slab_bytes = ceil_to((slab_channel(&job.rows, &job.columns, lanes) * blocks.channels + 2 * width) * job.itemsize, 64)
+    blocks.panel_bytes = ceil_to((PANEL_DEPTH * width + 2 * width) * job.itemsize, 64) if blocks.panels else 0
+    blocks.stage_bytes = ceil_to(blocks.rows * blocks.columns * blocks.outputs * job.itemsize, 64) if blocks.staged else 0
+    blocks.table_bytes = ceil_to(PANEL_DEPTH * sizeof(Py_ssize_t), 64)
+
+
+cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors, const char *weights, Py_ssize_t weight_block,
+                       Py_ssize_t outputs, const char *bias) noexcept nogil:
+    """All output channels of the block for one group of pixel vectors; tile.output is the first channel's."""
+    cdef Py_ssize_t m, j, tile_rows = job.kernel.tile_rows
+    for m from 0 <= m < outputs by tile_rows:
+        tile.weights = weights + m * weight_block
+        tile.bias = bias + m * job.itemsize if bias != NULL else NULL
+        job.kernel.correlate_tile(tile, min(tile_rows, outputs - m), vectors)
+        for j in range(vectors):
+            tile.output[j] = <char *> tile.output[j] + tile_rows * tile.output_row * job.itemsize
+
+
+cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task, char *workspace) noexcept nogil:
+    cdef const fc_kernels *kernel = job.kernel
+    cdef Py_ssize_t itemsize = job.itemsize, lanes = kernel.lanes
+    cdef Py_ssize_t width = lanes * kernel.tile_vectors
+    cdef char *slab = workspace
+    cdef char *panel = slab + blocks.slab_bytes
+    cdef char *stage = panel + blocks.panel_bytes
+    cdef Py_ssize_t *offsets = <Py_ssize_t *> (stage + blocks.stage_bytes)
+    cdef Py_ssize_t *panel_offsets = offsets + blocks.table_bytes // sizeof(Py_ssize_t)
+    cdef Py_ssize_t output_block = task % blocks.output_blocks
+    cdef Py_ssize_t column_block = task // blocks.output_blocks % blocks.column_blocks
+    cdef Py_ssize_t row_block = task // blocks.output_blocks // blocks.column_blocks % blocks.row_blocks
+    cdef Py_ssize_t plane_index = task // blocks.output_blocks // blocks.column_blocks // blocks.row_blocks
+    cdef Py_ssize_t group = plane_index % job.groups, image = plane_index // job.groups
+    cdef Py_ssize_t row0 = row_block * blocks.rows, column0 = column_block * blocks.columns
+    cdef Py_ssize_t rows = min(blocks.rows, job.grid_rows - row0)
+    cdef Py_ssize_t columns = min(blocks.columns, job.grid_columns - column0)
+    cdef Py_ssize_t m0 = output_block * blocks.outputs
+    cdef Py_ssize_t outputs = min(blocks.outputs, job.outputs - m0)
+    cdef Py_ssize_t taps = job.rows.taps * job.columns.taps
+    cdef Py_ssize_t depth = job.channels * taps
+    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size
+    cdef const char *source = job.source + (image * job.groups + group) * job.channels * source_plane * itemsize
+    cdef const char *source_end = job.source + job.images * job.groups * job.channels * source_plane * itemsize
+    cdef const char *weights = job.weights + (group * ceil_to(job.outputs, kernel.tile_rows) + m0) * depth * itemsize
+    cdef const char *bias = NULL
+    cdef char *output = job.output + ((image * job.groups + group) * job.outputs + m0) * job.height * job.width * itemsize
+    cdef Py_ssize_t top = row0 * job.rows.step + job.rows.first
+    cdef Py_ssize_t left = column0 * job.columns.step + job.columns.first
+    cdef Py_ssize_t slab_channels, channel_stride, pitch, c0, channels, k0, k, part, i, vector, vectors, pixels, p, j, r, q, length, segments
+    cdef const char *base
+    cdef fc_segment segment[SEGMENTS]
+    cdef fc_tile tile
+    cdef bint direct
+
+    if job.bias != NULL:
+        bias = job.bias + (group * job.outputs + m0) * itemsize
+    # The source serves as its own slab where the block needs no padding and its last vector ends inside the array.
+    direct = (job.rows.step == 1 and job.columns.step == 1
+              and top >= 0 and top + rows - 1 + job.rows.reach < job.rows.size
+              and left >= 0 and left + columns - 1 + job.columns.reach < job.columns.size)
+    if direct:
+        base = source + ((job.channels - 1) * source_plane + (top + rows - 1 + job.rows.reach) * job.columns.size
+                         + left + columns - 1 + job.columns.reach) * itemsize
+        direct = base + (width + 1) * itemsize <= source_end
+    slab_channels = job.channels if direct else blocks.channels
+    channel_stride = source_plane if direct else slab_channel(&job.rows, &job.columns, lanes)
+    pitch = job.columns.size if direct else job.columns.pitch
+
+    if blocks.staged:
+        tile.output_row = rows * columns
+    else:
+        tile.output_row = job.height * job.width
+        stage = output + ((job.row0 + row0) * job.width + job.column0 + column0) * itemsize
+    pixels = rows * columns
+    for c0 from 0 <= c0 < job.channels by slab_channels:
+        channels = min(slab_channels, job.channels - c0)
+        if direct:
+            base = source + (c0 * source_plane + top * job.columns.size + left) * itemsize
+        else:
+            base = slab
+            slab_pack(kernel, itemsize, &job.rows, &job.columns, source + c0 * source_plane * itemsize, channels, source_plane,
+                      row0, rows, column0, columns, 0, slab)
+        for k0 from 0 <= k0 < channels * taps by PANEL_DEPTH:
+            part = min(PANEL_DEPTH, channels * taps - k0)
+            for i in range(part):
+                k = k0 + i
+                if direct:
+                    offsets[i] = (k // taps * source_plane
+                                  + (job.rows.offset[k % taps // job.columns.taps] - job.rows.first) * pitch
+                                  + job.columns.offset[k % job.columns.taps] - job.columns.first)
+                else:
+                    offsets[i] = k // taps * channel_stride + tap_offset(
+                        &job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes),
+                        k % taps // job.columns.taps, k % job.columns.taps)
+                panel_offsets[i] = i * width
+            tile.depth = part
+            tile.accumulate = c0 + k0 > 0
+            k = (c0 * taps + k0) * kernel.tile_rows * itemsize     # where this part begins in a block of packed weights
+            if blocks.panels:
+                tile.offsets = panel_offsets
+                for p from 0 <= p < pixels by width:
+                    length = min(width, pixels - p)
+                    vectors = (length + lanes - 1) // lanes
+                    segments = 0
+                    i = 0
+                    while i < length:
+                        r = (p + i) // columns
+                        q = (p + i) % columns
+                        segment[segments].source = r * pitch + q
+                        segment[segments].target = i
+                        segment[segments].length = min(columns - q, length - i)
+                        i += segment[segments].length
+                        segments += 1
+                    kernel.pack_panel(part, width, base, offsets, segments, segment, panel)
+                    for j in range(vectors):
+                        tile.source[j] = panel + j * lanes * itemsize
+                        tile.output[j] = stage + (p + j * lanes) * itemsize
+                        tile.count[j] = min(lanes, length - j * lanes)
+                    tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias)
+            else:
+                tile.offsets = offsets
+                vectors = 0
+                for r in range(rows):
+                    for q from 0 <= q < columns by lanes:
+                        tile.source[vectors] = base + (r * pitch + q) * itemsize
+                        tile.output[vectors] = stage + (r * (columns if blocks.staged else job.width) + q) * itemsize
+                        tile.count[vectors] = min(lanes, columns - q)
+                        vectors += 1
+                        if vectors == kernel.tile_vectors or (r == rows - 1 and q + lanes >= columns):
+                            tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias)
+                            vectors = 0
+    if blocks.staged:
+        for i in range(outputs):
+            for r in range(rows):
+                kernel.copy_strided(
+                    columns, stage + (i * rows + r) * columns * itemsize, 1,
+                    output + (i * job.height * job.width + (job.row0 + (row0 + r) * job.row_step) * job.width
+                              + job.column0 + column0 * job.column_step) * itemsize, job.column_step)
+
+
+cdef int correlate(Correlation *job) noexcept nogil:
+    """Run the job; -1 when memory is out."""
+    cdef Blocks blocks
+    cdef Py_ssize_t tasks, task, a_thread
+    cdef int threads
+    cdef char *workspace
+    if job.images * job.groups * job.outputs * job.grid_rows * job.grid_columns == 0:
+        return 0
+    flatten(job)
+    axis_measure(&job.rows)
+    axis_measure(&job.columns)
+    threads = threads_for(<double> job.images * job.groups * job.outputs * job.grid_rows * job.grid_columns
+                          * job.channels * job.rows.taps * job.columns.taps)
+    choose_blocks(job, threads, &blocks)
+    tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks * blocks.output_blocks
+    threads = <int> min(threads, tasks)
+    a_thread = blocks.slab_bytes + blocks.panel_bytes + blocks.stage_bytes + 2 * blocks.table_bytes
+    workspace = <char *> allocate(threads * a_thread)
+    if workspace == NULL:
+        return -1
+    with parallel(num_threads=threads):
+        note_team()
+        for task in prange(tasks, schedule="dynamic"):
+            run_task(job, &blocks, task, workspace + threadid() * a_thread)
+    release(workspace)
+    return 0

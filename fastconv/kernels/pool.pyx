@@ -1,0 +1,240 @@
+"""Max and average pooling, forward and backward. A task is a block of output rows of one plane (forward) or a plane (backward)."""
+from cython.parallel cimport parallel, prange, threadid
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
+
+from fastconv.kernels.arrays cimport Array, view
+from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
+from fastconv.kernels.slab cimport (
+    Axis, axis_layout, axis_measure, axis_release, axis_start, ceil_div, slab_channel, slab_pack, slab_plane, tap_offset,
+)
+
+cdef enum:
+    SLAB_BYTES = 64 * 1024       # a part of the second-level cache; a slab has at least one output row
+
+cdef struct Pool:
+    const fc_kernels *kernel
+    Py_ssize_t itemsize, planes, H, W, OH, OW, KH, KW
+    Py_ssize_t stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
+    bint count_include_pad
+    Py_ssize_t divisor_override  # 0: the size of the window
+    Axis rows, columns
+    Py_ssize_t block_rows, row_blocks
+    const char *input
+    char *output
+    int64_t *indices           # or NULL
+    char *divisors               # (OW) elements a window has along its row, for averages; or NULL for a maximum
+
+
+cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,
+                    Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w) noexcept nogil:
+    job.kernel, job.itemsize, job.planes = kernels(image.itemsize), image.itemsize, image.shape[0] * image.shape[1]
+    job.H, job.W, job.OH, job.OW, job.KH, job.KW = image.shape[2], image.shape[3], pooled.shape[2], pooled.shape[3], kernel_h, kernel_w
+    job.stride_h, job.stride_w, job.pad_h, job.pad_w, job.dil_h, job.dil_w = stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
+    job.indices, job.divisors = NULL, NULL
+    job.count_include_pad, job.divisor_override = False, 0
+    return 0
+
+
+cdef int pool_slab(Pool *job) noexcept nogil:
+    """The slab's layout: as many output rows as fit into SLAB_BYTES."""
+    cdef Py_ssize_t t, lanes = job.kernel.lanes
+    job.rows.offset = job.columns.offset = NULL
+    if axis_start(&job.rows, job.H, job.stride_h, job.KH) != 0 or axis_start(&job.columns, job.W, job.stride_w, job.KW) != 0:
+        return -1
+    for t in range(job.KH):
+        job.rows.offset[t] = t * job.dil_h - job.pad_h
+    for t in range(job.KW):
+        job.columns.offset[t] = t * job.dil_w - job.pad_w
+    axis_measure(&job.rows)
+    axis_measure(&job.columns)
+    axis_layout(&job.columns, job.OW, False)
+    job.block_rows = job.OH
+    axis_layout(&job.rows, job.block_rows, False)
+    while job.block_rows > 1 and slab_channel(&job.rows, &job.columns, lanes) * job.itemsize > SLAB_BYTES:
+        job.block_rows = (job.block_rows + 1) // 2
+        axis_layout(&job.rows, job.block_rows, False)
+    job.row_blocks = (job.OH + job.block_rows - 1) // job.block_rows
+    return 0
+
+
+cdef Py_ssize_t window_count(const Pool *job, Py_ssize_t place, Py_ssize_t kernel, Py_ssize_t pad, Py_ssize_t size) noexcept nogil:
+    """The elements that count along one axis of the window that starts at `place` (PyTorch's rule: clipped to the padded size)."""
+    cdef Py_ssize_t stop = min(place + kernel, size + pad)
+    if not job.count_include_pad:
+        place, stop = max(place, 0), min(stop, size)
+    return max(stop - place, 1)
+
+
+cdef int make_divisors(Pool *job) noexcept nogil:
+    cdef Py_ssize_t q
+    job.divisors = <char *> allocate((job.OW + job.kernel.lanes) * job.itemsize)
+    if job.divisors == NULL:
+        return -1
+    for q in range(job.OW):
+        job.kernel.fill(1, 1.0 if job.divisor_override else
+                        <double> window_count(job, q * job.stride_w - job.pad_w, job.KW, job.pad_w, job.W), job.divisors + q * job.itemsize)
+    job.kernel.fill(job.kernel.lanes, 1, job.divisors + job.OW * job.itemsize)
+    return 0
+
+
+cdef double row_factor(const Pool *job, Py_ssize_t i) noexcept nogil:
+    if job.divisor_override:
+        return job.divisor_override
+    return window_count(job, i * job.stride_h - job.pad_h, job.KH, job.pad_h, job.H)
+
+
+cdef void pool_block(const Pool *job, Py_ssize_t task, char *slab, Py_ssize_t *offsets, Py_ssize_t *positions) noexcept nogil:
+    cdef const fc_kernels *kernel = job.kernel
+    cdef Py_ssize_t itemsize = job.itemsize
+    cdef Py_ssize_t plane = task // job.row_blocks, row0 = task % job.row_blocks * job.block_rows
+    cdef Py_ssize_t rows = min(job.block_rows, job.OH - row0)
+    cdef Py_ssize_t slot_plane = slab_plane(&job.rows, &job.columns, kernel.lanes)
+    cdef Py_ssize_t i, t, h0, first, stop
+    cdef const char *base
+    cdef char *output
+    slab_pack(kernel, itemsize, &job.rows, &job.columns, job.input + plane * job.H * job.W * itemsize, 1, 0, row0, rows, 0, job.OW,
+              0 if job.divisors != NULL else -INFINITY, slab)
+    for t in range(job.KH * job.KW):
+        offsets[t] = tap_offset(&job.rows, &job.columns, slot_plane, t // job.KW, t % job.KW)
+    for i in range(rows):
+        base = slab + i * job.columns.pitch * itemsize
+        output = job.output + (plane * job.OH + row0 + i) * job.OW * itemsize
+        if job.divisors != NULL:
+            kernel.mean_taps(job.OW, job.KH * job.KW, base, offsets, job.divisors, row_factor(job, row0 + i), output)
+        elif job.indices == NULL:
+            kernel.max_taps(job.OW, job.KH * job.KW, base, offsets, output)
+        else:
+            h0 = (row0 + i) * job.stride_h - job.pad_h
+            first = max(ceil_div(-h0, job.dil_h), 0)        # the taps in rows of the image
+            stop = max(min(ceil_div(job.H - h0, job.dil_h), job.KH), first)
+            positions[first * job.KW] = 0
+            for t in range(first * job.KW, stop * job.KW):
+                positions[t] = (h0 + t // job.KW * job.dil_h) * job.W + t % job.KW * job.dil_w
+            kernel.argmax_taps(job.OW, (stop - first) * job.KW, base, offsets + first * job.KW, positions + first * job.KW, -job.pad_w,
+                               job.stride_w, job.dil_w, job.W, output, job.indices + (plane * job.OH + row0 + i) * job.OW)
+
+
+cdef int pool_forward(Pool *job, bint average) noexcept nogil:
+    """Run the job; -1 when memory is out."""
+    cdef Py_ssize_t tasks, task, slab_bytes, table, a_thread
+    cdef char *workspace = NULL
+    cdef char *mine
+    cdef int threads, status = -1
+    if job.planes * job.OH * job.OW == 0:
+        return 0
+    if pool_slab(job) == 0 and (not average or make_divisors(job) == 0):
+        tasks = job.planes * job.row_blocks
+        threads = <int> min(threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW), tasks)
+        slab_bytes = ((slab_channel(&job.rows, &job.columns, job.kernel.lanes) + 2 * job.kernel.lanes) * job.itemsize + 63) // 64 * 64
+        table = job.KH * job.KW + 1
+        a_thread = slab_bytes + (2 * table * sizeof(Py_ssize_t) + 63) // 64 * 64
+        workspace = <char *> allocate(threads * a_thread)
+        if workspace != NULL:
+            status = 0
+            with parallel(num_threads=threads):
+                note_team()
+                for task in prange(tasks, schedule="static"):
+                    mine = workspace + threadid() * a_thread
+                    pool_block(job, task, mine, <Py_ssize_t *> (mine + slab_bytes), <Py_ssize_t *> (mine + slab_bytes) + table)
+    release(workspace)
+    release(job.divisors)
+    axis_release(&job.rows)
+    axis_release(&job.columns)
+    return status
+
+
+def max_pool2d_forward(input, output, indices, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                       Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w):
+    cdef Array x, y, i
+    cdef Pool job
+    cdef int status
+    view(input, &x)
+    view(output, &y, True)
+    pool_start(&job, &x, &y, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)
+    job.input, job.output = x.data, y.data
+    if indices is not None:
+        view(indices, &i, True)
+        job.indices = <int64_t *> i.data
+    with nogil:
+        status = pool_forward(&job, False)
+    if status != 0:
+        raise MemoryError("max_pool2d: no memory for the workspace")
+
+
+def max_pool2d_backward(grad_output, indices, grad_input):
+    cdef Array g, i, x
+    cdef Py_ssize_t plane, planes, pooled, pixels
+    view(grad_output, &g)
+    view(indices, &i)
+    view(grad_input, &x, True)
+    cdef const fc_kernels *kernel = kernels(g.itemsize)
+    planes, pooled, pixels = x.shape[0] * x.shape[1], g.shape[2] * g.shape[3], x.shape[2] * x.shape[3]
+    with nogil, parallel(num_threads=threads_for(x.size)):
+        note_team()
+        for plane in prange(planes, schedule="static"):
+            kernel.fill(pixels, 0, x.data + plane * pixels * x.itemsize)
+            kernel.scatter_add(pooled, g.data + plane * pooled * g.itemsize, (<int64_t *> i.data) + plane * pooled,
+                               x.data + plane * pixels * x.itemsize)
+
+
+def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h,
+                       Py_ssize_t pad_w, bint count_include_pad, Py_ssize_t divisor_override):
+    cdef Array x, y
+    cdef Pool job
+    cdef int status
+    view(input, &x)
+    view(output, &y, True)
+    pool_start(&job, &x, &y, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1)
+    job.input, job.output = x.data, y.data
+    job.count_include_pad, job.divisor_override = count_include_pad, divisor_override
+    with nogil:
+        status = pool_forward(&job, True)
+    if status != 0:
+        raise MemoryError("avg_pool2d: no memory for the workspace")
+
+
+cdef void spread_plane(const Pool *job, const char *gradient, char *image, char *share) noexcept nogil:
+    """Every window adds its share of the gradient to its pixels."""
+    cdef Py_ssize_t i, kh, kw, h, w0, low, high
+    job.kernel.fill(job.H * job.W, 0, image)
+    for i in range(job.OH):
+        job.kernel.share_row(job.OW, gradient + i * job.OW * job.itemsize, job.divisors, row_factor(job, i), share)
+        for kh in range(job.KH):
+            h = i * job.stride_h - job.pad_h + kh
+            if h < 0 or h >= job.H:
+                continue
+            for kw in range(job.KW):
+                w0 = kw - job.pad_w
+                low = min(max(ceil_div(-w0, job.stride_w), 0), job.OW)
+                high = max(min(ceil_div(job.W - w0, job.stride_w), job.OW), low)
+                job.kernel.add_strided(high - low, share + low * job.itemsize, 1,
+                                       image + (h * job.W + w0 + low * job.stride_w) * job.itemsize, job.stride_w)
+
+
+def avg_pool2d_backward(grad_output, grad_input, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                        Py_ssize_t pad_h, Py_ssize_t pad_w, bint count_include_pad, Py_ssize_t divisor_override):
+    cdef Array g, x
+    cdef Pool job
+    cdef Py_ssize_t plane, a_thread
+    cdef char *workspace = NULL
+    cdef int threads, status = -1
+    view(grad_output, &g)
+    view(grad_input, &x, True)
+    pool_start(&job, &x, &g, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1)
+    job.count_include_pad, job.divisor_override = count_include_pad, divisor_override
+    with nogil:
+        threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
+        a_thread = (job.OW * job.itemsize + 63) // 64 * 64
+        workspace = <char *> allocate(threads * a_thread)
+        if workspace != NULL and make_divisors(&job) == 0:
+            status = 0
+            with parallel(num_threads=threads):
+                note_team()
+                for plane in prange(job.planes, schedule="static"):
+                    spread_plane(&job, g.data + plane * job.OH * job.OW * g.itemsize, x.data + plane * job.H * job.W * g.itemsize,
+                                 workspace + threadid() * a_thread)
+        release(workspace)
+        release(job.divisors)
+    if status != 0:
+        raise MemoryError("avg_pool2d_backward: no memory for the workspace")

@@ -1,0 +1,57 @@
+from libc.stdint cimport int64_t
+
+cdef extern from "registry.h" nogil:
+    enum:
+        FC_MAX_VECTORS
+    ctypedef struct fc_tile:
+        Py_ssize_t depth
+        const void *weights
+        const Py_ssize_t *offsets
+        const void *source[4]
+        void *output[4]
+        Py_ssize_t count[4]
+        Py_ssize_t output_row
+        const void *bias
+        int accumulate
+    ctypedef struct fc_segment:
+        Py_ssize_t source
+        Py_ssize_t target
+        Py_ssize_t length
+    ctypedef struct fc_kernels:
+        Py_ssize_t lanes
+        Py_ssize_t tile_rows
+        Py_ssize_t tile_vectors
+        Py_ssize_t weight_rows
+        Py_ssize_t weight_columns
+        void (*correlate_tile)(const fc_tile *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*weight_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const Py_ssize_t *, void *, Py_ssize_t) noexcept nogil
+        void (*weight_sums)(Py_ssize_t, const void *, void *) noexcept nogil
+        void (*pack_rows)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+        void (*pack_gather)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, void *) noexcept nogil
+        void (*pack_panel)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, Py_ssize_t, const fc_segment *, void *) noexcept nogil
+        void (*copy_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*add_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*fill)(Py_ssize_t, double, void *) noexcept nogil
+        void (*sum_rows)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+        double (*sum)(Py_ssize_t, const void *, double) noexcept nogil
+        int (*all_finite)(Py_ssize_t, const void *) noexcept nogil
+        void (*max_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil
+        void (*argmax_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, void *, int64_t *) noexcept nogil
+        void (*mean_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
+        void (*share_row)(Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
+        void (*scatter_add)(Py_ssize_t, const void *, const int64_t *, void *) noexcept nogil
+        void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil
+        void (*relu_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
+        void (*sigmoid_forward)(Py_ssize_t, const void *, void *) noexcept nogil
+        void (*sigmoid_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
+        void (*tanh_forward)(Py_ssize_t, const void *, void *) noexcept nogil
+        void (*tanh_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
+        void (*softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
+        void (*log_softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
+
+# One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
+cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil
+cdef int threads_for(double work) noexcept nogil
+cdef void note_team() noexcept nogil
+cdef void *allocate(Py_ssize_t size) noexcept nogil
+cdef void release(void *memory) noexcept nogil

@@ -1,0 +1,45 @@
+/* Sums and a check over many elements. */
+#include <math.h>
+
+#include "vector.h"
+
+/* sums[j] = the sum over rows i, in their order, of source[i * row_stride + j], for j < count. */
+void FC_NAME(sum_rows)(ptrdiff_t rows, ptrdiff_t count, const void *source, ptrdiff_t row_stride, void *sums) {
+    real *total = sums;
+    for (ptrdiff_t j = 0; j < count; j++) total[j] = 0;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const real *row = (const real *)source + i * row_stride;
+        for (ptrdiff_t j = 0; j < count; j++) total[j] += row[j];
+    }
+}
+
+/* start + the sum of `count` elements: four vectors of partial sums, then their lanes in order. */
+double FC_NAME(sum)(ptrdiff_t count, const void *source, double start) {
+    const real *from = source;
+    vec part[4];
+    real lanes[4 * (FC_BYTES / sizeof(real))];
+    ptrdiff_t i = 0;
+    for (int j = 0; j < 4; j++) part[j] = broadcast(0);
+    for (; i + 4 * VL <= count; i += 4 * VL)
+        FC_UNROLL for (int j = 0; j < 4; j++) part[j] += load(from + i + j * VL);
+    for (int j = 0; j < 4; j++) store(lanes + j * VL, part[j]);
+    double total = start;
+    for (ptrdiff_t j = 0; j < 4 * VL; j++) total += lanes[j];
+    for (; i < count; i++) total += from[i];
+    return total;
+}
+
+int FC_NAME(all_finite)(ptrdiff_t count, const void *source) {
+    const real *from = source;
+    ptrdiff_t i = 0;
+    vec zero = broadcast(0);
+    for (; i + VL <= count; i += VL) {
+        const vec x = load(from + i);
+        zero += x * 0; /* stays zero; infinity and NaN make it NaN */
+    }
+    real lanes[FC_BYTES / sizeof(real)], total = 0;
+    store(lanes, zero);
+    for (ptrdiff_t j = 0; j < VL; j++) total += lanes[j];
+    for (; i < count; i++) total += from[i] * 0;
+    return total == 0;
+}

@@ -1,0 +1,43 @@
+/* The table of kernels that an instruction set offers for one element type, made from registry.def. */
+#ifndef FC_REGISTRY_H
+#define FC_REGISTRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FC_MAX_VECTORS = 4 };
+
+/* What one register tile of a correlation computes, for `rows` output channels and `vectors` vectors of output pixels:
+ *     output[j][i * output_row + lane] = start + sum over k of weights[k * tile_rows + i] * source[j][offsets[k] + lane]
+ * in the order of k, with one accumulator an output. `start` is what the output holds (bias NULL, accumulate 1),
+ * the bias of the row, or zero. Every source vector is read whole; of output[j] only count[j] lanes are touched. */
+typedef struct {
+    ptrdiff_t depth;
+    const void *weights;                 /* [depth][tile_rows] */
+    const ptrdiff_t *offsets;            /* [depth] */
+    const void *source[FC_MAX_VECTORS];
+    void *output[FC_MAX_VECTORS];
+    ptrdiff_t count[FC_MAX_VECTORS];
+    ptrdiff_t output_row;
+    const void *bias;                    /* [rows] or NULL */
+    int accumulate;
+} fc_tile;
+
+/* A run of pixels that lies in one row of the source: `length` elements from slab + source to panel + target. */
+typedef struct {
+    ptrdiff_t source, target, length;
+} fc_segment;
+
+typedef struct {
+    const char *isa;
+    ptrdiff_t lanes;          /* elements a vector */
+    ptrdiff_t tile_rows;      /* output channels a correlation tile, at most */
+    ptrdiff_t tile_vectors;   /* vectors of pixels a correlation tile, at most */
+    ptrdiff_t weight_rows;    /* output channels a weight-gradient tile */
+    ptrdiff_t weight_columns; /* taps a weight-gradient tile */
+#define FC_KERNEL(result, name, arguments) result (*name) arguments;
+#include "registry.def"
+#undef FC_KERNEL
+} fc_kernels;
+
+#endif

@@ -1,0 +1,23 @@
+/* The table of this instruction set and element type. */
+#include "vector.h"
+#include "tiles.h"
+
+#define FC_KERNEL(result, name, arguments) result FC_NAME(name) arguments;
+#include "registry.def"
+#undef FC_KERNEL
+
+#define FC_STRING_(text) #text
+#define FC_STRING(text) FC_STRING_(text)
+
+extern const fc_kernels FC_NAME(table);
+const fc_kernels FC_NAME(table) = {
+    .isa = FC_STRING(FC_ISA),
+    .lanes = VL,
+    .tile_rows = TILE_ROWS,
+    .tile_vectors = TILE_VECTORS,
+    .weight_rows = WEIGHT_ROWS,
+    .weight_columns = WEIGHT_COLUMNS,
+#define FC_KERNEL(result, name, arguments) .name = FC_NAME(name),
+#include "registry.def"
+#undef FC_KERNEL
+};

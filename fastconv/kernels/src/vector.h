@@ -1,0 +1,88 @@
+/* The vector of one instruction set and one element type, in the compiler's vector extensions.
+ *
+ * Every file in kernels/ is compiled once for each pair of instruction set and element type. FC_SUFFIX (say f32_avx2) names
+ * the pair and FC_DOUBLE selects the type; which registers exist follows from the compiler's -m flags. Without vector
+ * extensions a vector is one element and the same source compiles to plain loops.
+ */
+#ifndef FC_VECTOR_H
+#define FC_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "registry.h"
+
+#if FC_DOUBLE
+typedef double real;
+typedef int64_t integer;
+#else
+typedef float real;
+typedef int32_t integer;
+#endif
+
+#if defined(__AVX512F__)
+#define FC_BYTES 64
+#elif defined(__AVX2__)
+#define FC_BYTES 32
+#else
+#define FC_BYTES 16
+#endif
+
+/* Accumulators live in registers: 32 of them with AVX-512 and NEON, 16 otherwise. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define FC_REGISTERS 32
+#else
+#define FC_REGISTERS 16
+#endif
+
+#if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
+#define FC_INLINE static inline __attribute__((always_inline))
+#define VL ((ptrdiff_t)(FC_BYTES / sizeof(real)))
+typedef real vec __attribute__((vector_size(FC_BYTES)));
+typedef integer mask __attribute__((vector_size(FC_BYTES)));
+typedef real vec_anywhere __attribute__((vector_size(FC_BYTES), aligned(sizeof(real)), may_alias));
+FC_INLINE vec load(const real *p) { return *(const vec_anywhere *)p; }
+FC_INLINE void store(real *p, vec v) { *(vec_anywhere *)p = v; }
+FC_INLINE vec broadcast(real x) { return x - (vec){0}; } /* x - 0 keeps the sign of -0.0; x + 0 would not */
+FC_INLINE vec select(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
+FC_INLINE mask mask_of(integer x) { return x - (mask){0}; }
+FC_INLINE mask as_bits(vec v) { return (mask)v; }
+FC_INLINE vec from_bits(mask m) { return (vec)m; }
+#else
+#define FC_INLINE static inline
+#define VL ((ptrdiff_t)1)
+typedef real vec;
+typedef integer mask; /* all ones or zero, as a vector comparison gives */
+FC_INLINE vec load(const real *p) { return *p; }
+FC_INLINE void store(real *p, vec v) { *p = v; }
+FC_INLINE vec broadcast(real x) { return x; }
+FC_INLINE vec select(mask m, vec yes, vec no) { return m ? yes : no; }
+FC_INLINE mask mask_of(integer x) { return x; }
+FC_INLINE mask as_bits(vec v) { mask m; memcpy(&m, &v, sizeof m); return m; }
+FC_INLINE vec from_bits(mask m) { vec v; memcpy(&v, &m, sizeof v); return v; }
+#endif
+
+#if defined(__GNUC__)
+#define FC_UNROLL _Pragma("GCC unroll 32")
+#else
+#define FC_UNROLL
+#endif
+
+/* The first `count` lanes from p, the others zero; and the first `count` lanes to p. Nothing beyond them is touched. */
+FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
+    real lanes[VL > 0 ? VL : 1] = {0};
+    memcpy(lanes, p, (size_t)count * sizeof(real));
+    return load(lanes);
+}
+FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
+    real lanes[VL > 0 ? VL : 1];
+    store(lanes, v);
+    memcpy(p, lanes, (size_t)count * sizeof(real));
+}
+
+#define FC_PASTE_(name, suffix) fc_##name##_##suffix
+#define FC_PASTE(name, suffix) FC_PASTE_(name, suffix)
+#define FC_NAME(name) FC_PASTE(name, FC_SUFFIX)
+
+#endif
