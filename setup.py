@@ -104,6 +104,7 @@ class BuildKernels(build_ext):
     """Compiles the C kernels (each source once an instruction set and element type) and links them into the `runtime` module."""
 
     def build_extensions(self):
+        self.compile_cython()
         compile_flags, link_flags = probe_openmp(self.compiler)
         self.compiler.add_include_dir(str(SOURCES))
         for extension in self.extensions:
@@ -115,6 +116,19 @@ class BuildKernels(build_ext):
         # The kernels are built above with threads of our own; setuptools' own parallel build takes the drivers.
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
+
+    def compile_cython(self):
+        """The drivers' C, below the build folder: a source distribution holds what people wrote, not this."""
+        directives = {"boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True, "language_level": 3}
+        compiled = cythonize(
+            [Extension(extension.name, list(extension.sources)) for extension in self.extensions],
+            build_dir=str(Path(self.build_temp) / "cython"),
+            compiler_directives=directives,
+            include_path=["."],
+            quiet=True,
+        )
+        for extension, result in zip(self.extensions, compiled, strict=True):
+            extension.sources = result.sources
 
     def build_kernels(self, openmp_flags):
         """The objects of all kernels and of the dispatcher; a source newer than its object, or a header's change, builds it again."""
@@ -166,29 +180,21 @@ class BuildKernels(build_ext):
         self.compiler.add_include_dir(str(generated))
 
 
-extensions = [
-    Extension(
-        f"fastconv.kernels.{driver.stem}",
-        [str(driver.relative_to(ROOT))],
-        depends=[str(path) for path in [*SOURCES.glob("*.h"), *SOURCES.glob("*.def")]],
-        define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")],
-        py_limited_api=True,
-    )
-    for driver in DRIVERS
-]
+# Named as dependencies, so that a source distribution takes them along.
+WRITTEN = [str(path.relative_to(ROOT)) for folder in ("*", "src/*", "src/kernels/*") for path in (ROOT / KERNELS).glob(folder)
+           if path.suffix in (".pyx", ".pxd", ".pyi", ".c", ".h", ".def")]
 
 setup(
-    ext_modules=cythonize(
-        extensions,
-        build_dir=os.environ.get("FASTCONV_CYTHON_DIR", "build/cython"),
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": DEBUG,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": DEBUG,
-        },
-    ),
+    ext_modules=[
+        Extension(
+            f"fastconv.kernels.{driver.stem}",
+            [str(driver.relative_to(ROOT))],
+            depends=WRITTEN,
+            define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")],
+            py_limited_api=True,
+        )
+        for driver in DRIVERS
+    ],
     cmdclass={"build_ext": BuildKernels},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -5,6 +5,7 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
 from fastconv.kernels.slab cimport axis_release, axis_start, ceil_div
+from fastconv.kernels.winograd cimport Winograd, pack_winograd, winograd, winograd_size
 from fastconv.kernels.weight_gradient cimport WeightGradient, weight_gradient
 
 
@@ -208,3 +209,36 @@ def conv2d_backward_bias(grad_output, grad_bias):
                 plane = g.data + (n * channels + c) * pixels * g.itemsize
                 total = kernel.sum(pixels, plane, total)
             kernel.fill(1, total, b.data + c * b.itemsize)
+
+
+def winograd_forward(input, weight, bias, output, Py_ssize_t pad_h, Py_ssize_t pad_w, int size, packed=None):
+    cdef Array x, w, b, y
+    cdef Winograd job
+    cdef char *u
+    view(input, &x)
+    view(weight, &w)
+    view(output, &y, True)
+    job.bias = NULL
+    if bias is not None:
+        view(bias, &b)
+        job.bias = b.data
+    job.kernel = kernels(4)
+    job.size = size
+    job.images, job.channels, job.outputs = x.shape[0], x.shape[1], w.shape[0]
+    job.H, job.W, job.OH, job.OW, job.pad_h, job.pad_w = x.shape[2], x.shape[3], y.shape[2], y.shape[3], pad_h, pad_w
+    job.source, job.output, job.relu = x.data, y.data, 0
+    n = winograd_size(job.kernel, size, job.channels, job.outputs)
+    global keep
+    if packed is None:
+        keep = bytearray(n * 4 + 64)
+    cdef unsigned char[::1] k = keep
+    u = <char *> ((<Py_ssize_t> &k[0] + 63) // 64 * 64)
+    if packed is None:
+        pack_winograd(&job, w.data, job.channels * 9, 9, 0, u)
+    job.weights = u
+    d = bytearray(job.images)
+    cdef unsigned char[::1] dd = d
+    job.doubtful = <char *> &dd[0]
+    with nogil:
+        winograd(&job)
+    return d

@@ -48,6 +48,13 @@ cdef extern from "registry.h" nogil:
         void (*tanh_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
         void (*softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*log_softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
+        double (*peak)(Py_ssize_t, void *) noexcept nogil
+        void (*winograd_input)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, void *,
+                               Py_ssize_t, Py_ssize_t) noexcept nogil
+        int (*winograd_output)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const void *, int,
+                               void *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*winograd_weights)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, int, void *,
+                                 Py_ssize_t) noexcept nogil
 
 # One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil

@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include "registry.h"
 
 #if FC_DOUBLE
@@ -45,7 +49,7 @@ typedef real vec_anywhere __attribute__((vector_size(FC_BYTES), aligned(sizeof(r
 FC_INLINE vec load(const real *p) { return *(const vec_anywhere *)p; }
 FC_INLINE void store(real *p, vec v) { *(vec_anywhere *)p = v; }
 FC_INLINE vec broadcast(real x) { return x - (vec){0}; } /* x - 0 keeps the sign of -0.0; x + 0 would not */
-FC_INLINE vec select(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
+FC_INLINE vec pick(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
 FC_INLINE mask mask_of(integer x) { return x - (mask){0}; }
 FC_INLINE mask as_bits(vec v) { return (mask)v; }
 FC_INLINE vec from_bits(mask m) { return (vec)m; }
@@ -57,7 +61,7 @@ typedef integer mask; /* all ones or zero, as a vector comparison gives */
 FC_INLINE vec load(const real *p) { return *p; }
 FC_INLINE void store(real *p, vec v) { *p = v; }
 FC_INLINE vec broadcast(real x) { return x; }
-FC_INLINE vec select(mask m, vec yes, vec no) { return m ? yes : no; }
+FC_INLINE vec pick(mask m, vec yes, vec no) { return m ? yes : no; }
 FC_INLINE mask mask_of(integer x) { return x; }
 FC_INLINE mask as_bits(vec v) { mask m; memcpy(&m, &v, sizeof m); return m; }
 FC_INLINE vec from_bits(mask m) { vec v; memcpy(&v, &m, sizeof v); return v; }
@@ -76,6 +80,15 @@ FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
     return load(lanes);
 }
 FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
+#if defined(__AVX512F__)
+    /* The one place for intrinsics: a masked store is 1 instruction, its detour through memory about 20. */
+#if FC_DOUBLE
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), (__m512d)v);
+#else
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v);
+#endif
+    return;
+#endif
     real lanes[VL > 0 ? VL : 1];
     store(lanes, v);
     memcpy(p, lanes, (size_t)count * sizeof(real));

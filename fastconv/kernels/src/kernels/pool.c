@@ -14,7 +14,7 @@ void FC_NAME(max_taps)(ptrdiff_t count, ptrdiff_t taps, const void *slab, const 
         vec best = load(column + offsets[0]);
         for (ptrdiff_t t = 1; t < taps; t++) {
             const vec value = load(column + offsets[t]);
-            best = select(wins(value, best), value, best);
+            best = pick(wins(value, best), value, best);
         }
         if (count - i >= VL) store((real *)output + i, best);
         else store_part((real *)output + i, best, count - i);
@@ -33,7 +33,7 @@ void FC_NAME(argmax_taps)(ptrdiff_t count, ptrdiff_t taps, const void *slab, con
         for (ptrdiff_t t = 0; t < taps; t++) {
             const vec value = load(column + offsets[t]);
             const mask better = wins(value, best);
-            best = select(better, value, best);
+            best = pick(better, value, best);
             winner = (better & mask_of((integer)t)) | (~better & winner);
         }
         if (lanes == VL) store((real *)output + i, best);

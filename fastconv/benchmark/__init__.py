@@ -1,0 +1,37 @@
+"""How fast fastconv is, beside its peers and under the machine's roofline.
+
+    layer    one layer: sizes, notation, cost          worker/   a process that holds one library and times it
+    layers   the named layers of real networks         process   that process seen from here
+    modes    what is timed against whom                run       all libraries in turns
+    sweep    random plausible layers                   report    the outcome as data
+    machine  what it was measured on                   text, picture  the outcome to look at
+
+>>> from fastconv import benchmark
+>>> mode = benchmark.MODES["plain"]
+>>> report = benchmark.measure([(mode, layer) for layer in benchmark.select("vgg-512*")], threads=2)
+"""
+
+from .layer import Layer, parse
+from .layers import LAYERS, select
+from .modes import DEFAULT_MODES, MODES, Mode, parse_modes
+from .report import Report, Result, Roofline, Timing, from_json
+from .run import measure
+from .sweep import sample
+
+__all__ = [
+    "DEFAULT_MODES",
+    "LAYERS",
+    "MODES",
+    "Layer",
+    "Mode",
+    "Report",
+    "Result",
+    "Roofline",
+    "Timing",
+    "from_json",
+    "measure",
+    "parse",
+    "parse_modes",
+    "sample",
+    "select",
+]

@@ -1,0 +1,81 @@
+"""python -m fastconv.benchmark.worker --library torch --threads 2: one JSON request a line in, one answer a line out.
+
+The first line out says the library's version, or why it is missing. Requests: {"do": "prepare", "layer", "mode",
+"dtype", "seconds"} makes the arrays, checks the result, warms up and keeps the library's fastest way of calling;
+{"do": "time", "seconds"} answers {"seconds"}, a median; {"do": "roofline", "seconds"}; {"do": "release"}. What fails
+answers {"error"}. Between two requests the process sleeps on its input: nothing computes but the one that was asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+
+from . import clock, problem
+
+
+class Worker:
+    def __init__(self, library) -> None:
+        self.library = library
+        self.release()
+
+    def prepare(self, layer: dict, mode: str, dtype: str, seconds: float) -> dict:
+        self.release()
+        data = problem.arrays(layer, dtype)
+        times = {}
+        forms = self.library.forms(layer, mode, data)
+        for name, (call, fetch) in forms.items():
+            problem.check(layer, data, fetch(call()))
+            clock.warm_up(call)
+            times[name] = clock.median(call, seconds / 3) if len(forms) > 1 else 0.0
+        form = min(times, key=times.__getitem__)
+        self.call, self.data = forms[form][0], data  # the arrays too: a library may only borrow them
+        return {"form": form}
+
+    def time(self, seconds: float) -> dict:
+        return {"seconds": clock.median(self.call, seconds)}
+
+    def roofline(self, seconds: float) -> dict:
+        return self.library.roofline(seconds)
+
+    def release(self) -> dict:
+        self.call = self.data = None
+        return {}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="fastconv.benchmark.worker")
+    parser.add_argument("--library", required=True, choices=["fastconv", "torch", "onnxruntime", "openvino", "scipy"])
+    parser.add_argument("--threads", type=int, required=True)
+    args = parser.parse_args()
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a library prints must not get between the answers
+
+    try:
+        library = importlib.import_module(f".with_{args.library}", __package__)
+        version = library.start(args.threads)
+    except Exception as error:
+        print(json.dumps({"missing": _line(error)}), file=answers)
+        return 0
+    print(json.dumps({"version": version}), file=answers)
+
+    worker = Worker(library)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = getattr(worker, request.pop("do"))(**request)
+        except Exception as error:
+            answer = {"error": _line(error)}
+        print(json.dumps(answer), file=answers)
+    return 0
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""fastconv itself: called as its users call it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import fastconv as fc
+
+_threads = 0
+
+
+def start(threads: int) -> str:
+    global _threads
+    _threads = threads
+    fc.set_num_threads(threads)
+    return fc.__version__
+
+
+def forms(layer: dict, mode: str, data: dict) -> dict:
+    make = {
+        "compiled": _compiled,
+        "scaling": _compiled if hasattr(fc, "compile") else _plain,
+        "plain": _plain,
+        "backward": _backward,
+        "pool": _pool,
+        "pool-backward": _pool_backward,
+        "signal": _signal,
+    }[mode]
+    return make(layer, **data)
+
+
+def roofline(seconds: float) -> dict:
+    """This machine's float32 multiply-add rate and read bandwidth on the threads that the benchmark uses."""
+    from fastconv.kernels import roofline as kernel
+
+    return {"flops": kernel.fma_peak(seconds, _threads), "bytes": kernel.bandwidth(seconds, _threads)}
+
+
+def _options(layer):
+    return (layer["stride"], layer["padding"], layer["dilation"], layer["groups"])
+
+
+def _compiled(layer, input, weight, bias, grad_output):
+    if not hasattr(fc, "compile"):
+        raise ValueError(f"fastconv {fc.__version__} has no compile()")
+    conv = fc.nn.Conv2d(
+        layer["in_channels"], layer["out_channels"], tuple(layer["kernel"]), *_options(layer), dtype=input.dtype
+    )
+    conv.load_state_dict({"weight": weight, "bias": bias})
+    plan = fc.compile(conv, input.shape[1:], batch=layer["batch"])
+    output = np.empty(layer["output_shape"], input.dtype)
+    return {"compile": (lambda: plan(input, out=output), lambda y: {"output": output})}
+
+
+def _plain(layer, input, weight, bias, grad_output):
+    options = _options(layer)
+    return {"conv2d": (lambda: fc.conv2d(input, weight, bias, *options), lambda y: {"output": y})}
+
+
+def _backward(layer, input, weight, bias, grad_output):
+    options = _options(layer)
+
+    def call():
+        y = fc.conv2d(input, weight, bias, *options)
+        return y, *fc.functional.conv2d_backward(grad_output, input, weight, *options)
+
+    def fetch(results):
+        return dict(zip(("output", "grad_input", "grad_weight", "grad_bias"), results, strict=True))
+
+    return {"conv2d_backward": (call, fetch)}
+
+
+def _pool(layer, input, grad_output):
+    pool = getattr(fc.functional, layer["op"])
+    options = (tuple(layer["kernel"]), layer["stride"], layer["padding"])
+    return {layer["op"]: (lambda: pool(input, *options), lambda y: {"output": y})}
+
+
+def _pool_backward(layer, input, grad_output):
+    options = (tuple(layer["kernel"]), layer["stride"], layer["padding"])
+    if layer["op"] == "max_pool2d":
+        indices = fc.functional.max_pool2d(input, *options, return_indices=True)[1]
+
+        def call():
+            return fc.functional.max_pool2d_backward(grad_output, indices, input.shape, *options)
+    else:
+
+        def call():
+            return fc.functional.avg_pool2d_backward(grad_output, input.shape, *options)
+
+    return {f"{layer['op']}_backward": (call, lambda g: {"grad_input": g})}
+
+
+def _signal(layer, input, weight, bias, grad_output):
+    try:
+        from fastconv import signal
+    except ImportError:
+        raise ValueError(f"fastconv {fc.__version__} has no signal module") from None
+    image, kernel = input[0, 0], weight[0, 0]
+
+    def call():
+        return signal.correlate2d(image, kernel, mode="same")
+
+    return {"correlate2d": (call, lambda y: {"output": y[None, None]})}

@@ -1,0 +1,80 @@
+"""PyTorch eager, on NCHW tensors as users have them."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+
+def start(threads: int) -> str:
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    torch.set_grad_enabled(False)
+    return torch.__version__
+
+
+def forms(layer: dict, mode: str, data: dict) -> dict:
+    tensors = {name: torch.from_numpy(array) for name, array in data.items()}
+    make = {"backward": _backward, "pool": _pool, "pool-backward": _pool_backward}.get(mode, _conv2d)
+    return make(layer, **tensors)
+
+
+def _conv2d(layer, input, weight, bias, grad_output):
+    options = (layer["stride"], layer["padding"], layer["dilation"], layer["groups"])
+
+    def call():
+        return F.conv2d(input, weight, bias, *options)
+
+    return {"conv2d": (call, lambda y: {"output": y.numpy()})}
+
+
+def _backward(layer, input, weight, bias, grad_output):
+    stride, padding, dilation = ([layer[name]] * 2 for name in ("stride", "padding", "dilation"))
+    groups, sizes = layer["groups"], [layer["out_channels"]]
+    wanted = [tensor.clone().requires_grad_() for tensor in (input, weight, bias)]
+
+    def autograd():
+        with torch.enable_grad():
+            y = F.conv2d(*wanted, stride, padding, dilation, groups)
+            return y, *torch.autograd.grad(y, wanted, grad_output)
+
+    def direct():
+        y = F.conv2d(input, weight, bias, stride, padding, dilation, groups)
+        return y, *torch.ops.aten.convolution_backward(
+            grad_output, input, weight, sizes, stride, padding, dilation, False, [0, 0], groups, [True] * 3
+        )
+
+    def fetch(results):
+        names = ("output", "grad_input", "grad_weight", "grad_bias")
+        return {name: tensor.detach().numpy() for name, tensor in zip(names, results, strict=True)}
+
+    return {"autograd": (autograd, fetch), "convolution_backward": (direct, fetch)}
+
+
+def _pool(layer, input, grad_output):
+    pool = F.max_pool2d if layer["op"] == "max_pool2d" else F.avg_pool2d
+    options = (layer["kernel"], layer["stride"], layer["padding"])
+
+    def call():
+        return pool(input, *options)
+
+    return {layer["op"]: (call, lambda y: {"output": y.numpy()})}
+
+
+def _pool_backward(layer, input, grad_output):
+    kernel, stride, padding = layer["kernel"], [layer["stride"]] * 2, [layer["padding"]] * 2
+    if layer["op"] == "max_pool2d":
+        indices = F.max_pool2d(input, kernel, stride, padding, return_indices=True)[1]
+
+        def call():
+            return torch.ops.aten.max_pool2d_with_indices_backward(
+                grad_output, input, kernel, stride, padding, [1, 1], False, indices
+            )
+    else:
+
+        def call():
+            return torch.ops.aten.avg_pool2d_backward(
+                grad_output, input, kernel, stride, padding, False, True, None
+            )
+
+    return {f"{layer['op']}_backward": (call, lambda g: {"grad_input": g.numpy()})}

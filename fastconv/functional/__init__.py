@@ -1,0 +1,56 @@
+"""The operators: arrays in, arrays out, under torch.nn.functional's names, positions and semantics.
+
+Every check and every allocation that a user sees happens here; the compiled kernels below validate nothing. Arrays are
+float32 or float64 (all of a call alike), any strides, read-only allowed; whatever speaks DLPack on the CPU or the
+buffer protocol is taken. Inputs are never written. Results are new C-contiguous arrays, or `out=` where there is one.
+
+Backward functions take the gradient of the output first, then what the forward was given or returned that they need,
+then the forward's options.
+"""
+
+from fastconv.functional.activation import (
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
+from fastconv.functional.conv import conv2d, conv2d_backward
+from fastconv.functional.fold import col2im, fold, im2col, unfold
+from fastconv.functional.linear import linear, linear_backward
+from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+
+__all__ = [
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "fold",
+    "im2col",
+    "linear",
+    "linear_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "mse_loss",
+    "mse_loss_backward",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
+    "unfold",
+]

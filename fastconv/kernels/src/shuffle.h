@@ -1,0 +1,46 @@
+/* Taking every second or fourth element of a row, and putting such rows together again, in vectors. */
+#ifndef FC_SHUFFLE_H
+#define FC_SHUFFLE_H
+
+#include "vector.h"
+
+#if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
+#if FC_BYTES / (4 << FC_DOUBLE) == 16
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define LOWS 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGHS 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define NEXTS 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+#elif FC_BYTES / (4 << FC_DOUBLE) == 8
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15
+#define LOWS 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGHS 4, 12, 5, 13, 6, 14, 7, 15
+#define NEXTS 1, 2, 3, 4, 5, 6, 7, 8
+#elif FC_BYTES / (4 << FC_DOUBLE) == 4
+#define EVENS 0, 2, 4, 6
+#define ODDS 1, 3, 5, 7
+#define LOWS 0, 4, 1, 5
+#define HIGHS 2, 6, 3, 7
+#define NEXTS 1, 2, 3, 4
+#else
+#define EVENS 0, 2
+#define ODDS 1, 3
+#define LOWS 0, 2
+#define HIGHS 1, 3
+#define NEXTS 1, 2
+#endif
+#define evens(a, b) __builtin_shufflevector(a, b, EVENS)  /* elements 0, 2, 4, ... of a then b */
+#define odds(a, b) __builtin_shufflevector(a, b, ODDS)    /* elements 1, 3, 5, ... */
+#define lows(a, b) __builtin_shufflevector(a, b, LOWS)    /* a and b in turns: the first half */
+#define highs(a, b) __builtin_shufflevector(a, b, HIGHS)  /* and the second */
+#define nexts(a, b) __builtin_shufflevector(a, b, NEXTS)  /* a from its second element on, then b's first */
+#else
+#define evens(a, b) (a)
+#define odds(a, b) (b)
+#define lows(a, b) (a)
+#define highs(a, b) (b)
+#define nexts(a, b) (b)
+#endif
+
+#endif

@@ -1,0 +1,139 @@
+"""What every layer can do. A container overrides `children`, a layer with parameters is a `Parametric`."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+
+class Layer:
+    """The base of layers and containers.
+
+    A layer has `forward(x)`, `backward(grad_output, need_input_grad=True)` and `output_shape(input_shape)`.
+
+    backward follows the last forward and returns the gradient of that forward's input. Gradients of parameters
+    overwrite those of the backward before. With need_input_grad=False it returns None and saves the work. In training
+    mode (the mode at first) forward keeps what backward needs: the arrays themselves, not copies, so leave them
+    unchanged until then. In eval mode nothing is kept, and threads may share a layer.
+
+    Keys of parameters, gradients and states are those of torch: the child's name, a dot, the child's key.
+    """
+
+    training = True
+    _saved = None
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def children(self):
+        """(name, layer) of the layers directly inside this one."""
+        return ()
+
+    # --- modes ---
+
+    def train(self, mode=True):
+        """Sets training mode (or eval mode) here and in every layer inside; returns self."""
+        self.training = bool(mode)
+        if not mode:
+            self._saved = None
+        for _, child in self.children():
+            child.train(mode)
+        return self
+
+    def eval(self):
+        """Sets eval mode, which keeps nothing for backward; returns self."""
+        return self.train(False)
+
+    def _keep(self, *what):
+        self._saved = what if self.training else None
+
+    def _kept(self):
+        if self._saved is None:
+            mode = "" if self.training else "; this layer is in eval mode, which keeps nothing (call train() first)"
+            raise ValueError(f"{type(self).__name__}.backward needs a forward in training mode before it{mode}")
+        return self._saved
+
+    # --- parameters ---
+
+    def parameters(self):
+        """The live arrays, drawn now if they were not yet: write into them to change the layer."""
+        return self._collect("parameters")
+
+    def parameter_shapes(self):
+        """The shapes of `parameters()`; nothing is drawn or allocated."""
+        return self._collect("parameter_shapes")
+
+    def gradients(self):
+        """The gradients from the last backward, under the keys of `parameters()`.
+
+        Raises:
+            ValueError: there was no backward yet.
+        """
+        return self._collect("gradients")
+
+    def _collect(self, method):
+        return {
+            f"{name}.{key}": value for name, child in self.children() for key, value in getattr(child, method)().items()
+        }
+
+    # --- states ---
+
+    def state_dict(self):
+        """Copies of everything that a trained layer is: what `load_state_dict` takes."""
+        return {key: array.copy() for key, array in self.parameters().items()}
+
+    def load_state_dict(self, state_dict):
+        """Copies `state_dict` into the live arrays: a mapping of arrays, DLPack tensors or what np.asarray takes.
+
+        Nothing is changed unless everything fits.
+
+        Raises:
+            TypeError: no mapping, or an array of another dtype than the layer's.
+            ValueError: keys that are missing or unexpected, or shapes that differ; all of them are named.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"state_dict must be a mapping of names to arrays, got {type(state_dict).__name__}")
+        slots = self._slots()
+        faults = []
+        missing = [key for key in slots if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in slots]
+        if missing:
+            faults.append("missing keys: " + ", ".join(map(repr, missing)))
+        if unexpected:
+            faults.append("unexpected keys: " + ", ".join(map(repr, unexpected)))
+        arrays = {key: np.asarray(state_dict[key]) for key in slots if key in state_dict}
+        for key, array in arrays.items():
+            shape = slots[key][0].parameter_shapes()[slots[key][1]]
+            if array.shape != shape:
+                faults.append(f"{key!r} has shape {array.shape}, expected {shape}")
+        if faults:
+            raise ValueError(f"state_dict does not fit this {type(self).__name__}: {'; '.join(faults)}")
+        for key, array in arrays.items():
+            dtype = slots[key][0].dtype
+            if array.dtype != dtype:
+                raise TypeError(
+                    f"state_dict[{key!r}] has dtype {array.dtype}, expected {dtype}: convert with .astype(np.{dtype})"
+                )
+        for layer in {id(layer): layer for layer, _ in slots.values()}.values():
+            layer._fill({own: arrays[key] for key, (owner, own) in slots.items() if owner is layer})
+
+    def _slots(self):
+        """key -> (the layer that owns the array, its key there)."""
+        return {f"{name}.{key}": slot for name, child in self.children() for key, slot in child._slots().items()}
+
+    def _seed_from(self, stream):
+        """Gives every layer inside that has no seed of its own one that is independent of the others'."""
+        for position, (_, child) in enumerate(self.children()):
+            child._seed_from((*stream, position))
+
+    # --- text ---
+
+    def extra_repr(self):
+        """What stands between the brackets of repr()."""
+        return ""
+
+    def __repr__(self):
+        children = self.children()
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"

@@ -1,0 +1,192 @@
+"""Settings of the process, read and set in one place: threads, and what the build and this machine offer.
+
+How many threads a kernel may use:
+1. what set_num_threads said last;
+2. else the limit that threadpoolctl or OMP_NUM_THREADS gives the OpenMP runtime (the kernels ask it at every call);
+3. else the processors that this process may use: its affinity, and its cgroup's CPU quota rounded up.
+The third is read once, at import. Small calls run on one thread whatever the limit.
+"""
+
+import os
+
+from fastconv import _arguments as args
+from fastconv._version import __version__
+from fastconv.kernels import runtime
+
+_MOST_THREADS = 1024  # where a system refuses a thread, the OpenMP runtime ends the process
+_process = os.getpid()
+_chosen = 0  # what set_num_threads said; 0: nothing
+
+
+def set_num_threads(n):
+    """Lets the kernels of this process use `n` threads; 0 goes back to the default.
+
+    Args:
+        n: an integer of at least 0.
+
+    Raises:
+        TypeError: n is no integer.
+        ValueError: n is negative, or beyond 1024.
+
+    Example:
+        >>> set_num_threads(2)
+        >>> get_num_threads()
+        2
+    """
+    global _chosen
+    n = args.integer(n, "n", 0, _MOST_THREADS)
+    runtime.set_num_threads(n)
+    _chosen = n
+
+
+def get_num_threads():
+    """How many threads a large call may use now.
+
+    Example:
+        >>> get_num_threads() >= 1
+        True
+    """
+    return runtime.get_num_threads()
+
+
+def config():
+    """What this build and this machine offer, as a dict that JSON can hold.
+
+    Returns:
+        version, isa (the instruction set in use), available_isas, threads, threads_reason, openmp, compiler, flags,
+        cython, bounds_checks.
+
+    Example:
+        >>> config()["isa"] in config()["available_isas"]
+        True
+    """
+    build = runtime.build_info()
+    return {
+        "version": __version__,
+        "isa": runtime.isa(),
+        "available_isas": list(runtime.available_isas()),
+        "threads": runtime.get_num_threads(),
+        "threads_reason": _threads_reason(build),
+        "openmp": build.get("openmp", "none"),
+        "compiler": build.get("compiler", "unknown"),
+        "flags": build.get("flags", ""),
+        "cython": build.get("cython", ""),
+        "bounds_checks": bool(build.get("bounds_checks", False)),
+    }
+
+
+def show_config():
+    """Prints what this build and this machine offer, a line a fact."""
+    facts = config()
+    rows = [
+        ("fastconv", facts["version"]),
+        ("instruction set", f"{facts['isa']} (of {', '.join(facts['available_isas'])})"),
+        ("threads", f"{facts['threads']} ({facts['threads_reason']})"),
+        ("OpenMP", facts["openmp"]),
+        ("compiler", facts["compiler"]),
+        ("bounds checks", "on" if facts["bounds_checks"] else "off"),
+    ]
+    print("\n".join(f"{name:<16} {value}" for name, value in rows))
+
+
+def _threads_reason(build):
+    if build.get("openmp", "none") == "none":
+        return "built without OpenMP"
+    if os.getpid() != _process:
+        return "a forked process computes on one thread"
+    if _chosen:
+        return "set_num_threads"
+    threads = runtime.get_num_threads()
+    if os.environ.get("OMP_NUM_THREADS") and threads == _omp_num_threads():
+        return "OMP_NUM_THREADS"
+    if threads != _default_threads:
+        return "the OpenMP runtime's limit"
+    return _default_reason
+
+
+def _omp_num_threads():
+    """The first number of OMP_NUM_THREADS (a list has one for each level of nesting), or None."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+# --- the processors this process may use ----------------------------------------------------------------------------
+
+
+def _usable_processors():
+    """(how many, why so many) from the affinity mask and the cgroup quota."""
+    try:
+        count, reason = len(os.sched_getaffinity(0)), "processors in this process's affinity"
+    except (AttributeError, OSError):  # not on this system
+        count, reason = os.cpu_count() or 1, "processors of this machine"
+    quota = _cgroup_quota()
+    if quota is not None and quota < count:
+        return quota, "the cgroup's CPU quota"
+    return count, reason
+
+
+def _cgroup_quota(root="/sys/fs/cgroup", membership="/proc/self/cgroup"):
+    """The CPU quota of this process's control group and those above it, in processors, rounded up; None: no limit.
+
+    Version 2 has a line 0::/path and cpu.max ("max 100000" or "150000 100000"); version 1 a line N:cpu,cpuacct:/path
+    and cpu.cfs_quota_us (-1: none) beside cpu.cfs_period_us. Inside a container the path may be that of the host, of
+    which only the group's own folder is mounted: folders that are missing are passed over.
+    """
+    lines = _read(membership)
+    if lines is None:
+        return None
+    limits = []
+    for line in lines.splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers == "":
+            folder, read_limit = root, _limit_v2
+        elif "cpu" in controllers.split(","):
+            folder, read_limit = f"{root}/{controllers}", _limit_v1
+            if not os.path.isdir(folder):
+                folder = f"{root}/cpu"
+        else:
+            continue
+        while True:
+            limits.append(read_limit(folder + path.rstrip("/")))
+            if path in ("/", ""):
+                break
+            path = path.rpartition("/")[0]
+    limits = [limit for limit in limits if limit is not None]
+    return min(limits) if limits else None
+
+
+def _limit_v2(folder):
+    words = (_read(f"{folder}/cpu.max") or "").split()
+    return _processors(*words) if len(words) == 2 else None
+
+
+def _limit_v1(folder):
+    quota, period = _read(f"{folder}/cpu.cfs_quota_us"), _read(f"{folder}/cpu.cfs_period_us")
+    return _processors(quota, period) if quota and period else None
+
+
+def _processors(quota, period):
+    try:
+        quota, period = int(quota), int(period)
+    except ValueError:  # "max"
+        return None
+    return max(-(-quota // period), 1) if quota > 0 and period > 0 else None
+
+
+def _read(path):
+    """A small file of /proc or /sys, or None where it cannot be read. os.open is a few times faster than open."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return os.read(file, 65_536).decode("ascii", "replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+_default_threads, _default_reason = _usable_processors()
+runtime.set_default_threads(_omp_num_threads() or _default_threads)

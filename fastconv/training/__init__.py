@@ -1,0 +1,48 @@
+"""Training: from a network and a data set to weights in a file.
+
+::
+
+    sources.py      a data set by name or folder             digits.py  the embedded one
+      idx.py        IDX files                                download.py, resize.py
+    dataset.py      Dataset, Split, batches                  bytes in memory, floats a batch at a time
+    optimizers.py   SGD, Adam                                in place
+    loop.py         fit, evaluate, Callback                  history.py: what a run has done; interrupt.py: Ctrl-C
+    recipes.py      named settings of a run
+    checkpoints.py  a run in a file, and back                files.py: all of a file or nothing; curve.py: the picture
+    errors.py       what a file or a run can get wrong
+"""
+
+from fastconv.training.checkpoints import Checkpoint, save_checkpoint, save_weights
+from fastconv.training.curve import plot_history
+from fastconv.training.dataset import Dataset, Split
+from fastconv.training.errors import CheckpointError, DataError, Interrupted, NonFiniteLoss
+from fastconv.training.history import EpochResult, State
+from fastconv.training.idx import read_idx
+from fastconv.training.loop import Callback, evaluate, fit
+from fastconv.training.optimizers import SGD, Adam
+from fastconv.training.recipes import Recipe, recipe
+from fastconv.training.sources import load_data
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Callback",
+    "Checkpoint",
+    "CheckpointError",
+    "DataError",
+    "Dataset",
+    "EpochResult",
+    "Interrupted",
+    "NonFiniteLoss",
+    "Recipe",
+    "Split",
+    "State",
+    "evaluate",
+    "fit",
+    "load_data",
+    "plot_history",
+    "read_idx",
+    "recipe",
+    "save_checkpoint",
+    "save_weights",
+]

@@ -1,0 +1,64 @@
+"""How far a correct kernel may be from the reference, and the one comparison that all tests make."""
+
+import numpy as np
+from reference import Sum
+
+DTYPES = (np.float32, np.float64)
+
+
+def assert_sums(actual, expected: Sum, dtype):
+    """A kernel's result against a sum of products.
+
+    Rounding K products and additions in a random-walk manner errs by about sqrt(K) eps of the sum of magnitudes; the 4
+    covers the last roundings, and the reference's own in float64.
+    """
+    eps = np.finfo(dtype).eps
+    bound = (4 + np.sqrt(expected.terms)) * eps * expected.magnitude
+    _compare(actual, expected.value, bound, dtype)
+
+
+def assert_close(actual, expected, dtype, ulps=8, scale=None):
+    """A kernel's result against an expected array, within some units in the last place.
+
+    scale: what the error is relative to; by default the expected magnitude itself.
+    """
+    expected = np.asarray(expected, dtype=np.float64)
+    magnitude = np.abs(expected) if scale is None else np.broadcast_to(np.abs(scale), expected.shape)
+    with np.errstate(all="ignore"):
+        bound = ulps * np.finfo(dtype).eps * magnitude
+    _compare(actual, expected, bound, dtype)
+
+
+def assert_same_bits(actual, expected):
+    """Exactly the same array: dtype, shape, and every bit, so that 0.0 is not -0.0; a NaN equals any NaN."""
+    assert actual.dtype == expected.dtype and actual.shape == expected.shape
+    different = actual.view(f"u{actual.itemsize}") != expected.view(f"u{expected.itemsize}")
+    if actual.dtype.kind == "f":
+        different &= ~(np.isnan(actual) & np.isnan(expected))
+    assert not different.any(), f"{different.sum()} of {different.size} differ, first at {_first(different)}"
+
+
+def _compare(actual, expected, bound, dtype):
+    actual = np.asarray(actual)
+    assert actual.dtype == dtype, f"dtype {actual.dtype}, expected {np.dtype(dtype)}"
+    assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
+    assert actual.flags.c_contiguous
+    finite = np.isfinite(expected)
+    strange = ~finite & ~((actual == expected) | (np.isnan(actual) & np.isnan(expected)))
+    assert not strange.any(), _tell("non-finite values differ", strange, actual, expected)
+    spurious = finite & ~np.isfinite(actual)
+    assert not spurious.any(), _tell("non-finite values appear", spurious, actual, expected)
+    with np.errstate(all="ignore"):
+        error = np.abs(actual.astype(np.float64) - expected)
+        # Sums of very small products lose whole denormals.
+        far = finite & ~(error <= bound + 4 * float(np.finfo(dtype).smallest_subnormal))
+    assert not far.any(), _tell("too far from the reference", far, actual, expected)
+
+
+def _first(mask):
+    return tuple(int(axis[0]) for axis in np.nonzero(mask))
+
+
+def _tell(what, mask, actual, expected):
+    at = _first(mask)
+    return f"{what} at {mask.sum()} of {mask.size} places, first {at}: got {actual[at]!r}, expected {expected[at]!r}"
