@@ -12,6 +12,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import Cython
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -172,6 +173,7 @@ class BuildKernels(build_ext):
             "FLAGS": " ".join(BASE_FLAGS),
             "OPENMP": "yes" if openmp else "none",
             "DEBUG": "yes" if DEBUG else "no",
+            "CYTHON": Cython.__version__,
         }
         generated = Path(self.build_temp) / "generated"
         generated.mkdir(parents=True, exist_ok=True)

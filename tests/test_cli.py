@@ -198,7 +198,7 @@ class TestResume:
     def test_a_finished_run(self, data, capsys):
         self.run(capsys, data, "--epochs", 1, "--out", "here")
         assert main("train", "--resume", "here") == 0
-        assert "has its 1 epochs" in capsys.readouterr().out
+        assert "is complete; more --epochs than 1 go on" in capsys.readouterr().out
 
     def test_other_options_are_another_run(self, data, capsys):
         self.run(capsys, data, "--epochs", 1, "--out", "here")

@@ -106,7 +106,7 @@ class _Job:
     def run(self, terminal):
         recipe = self.settings.recipe
         if self.state.epoch >= recipe.epochs:
-            terminal.fact(f"The run in {self.out} has its {self.state.epoch} epochs; --epochs with more goes on.")
+            terminal.fact(f"The run in {self.out} is complete; more --epochs than {self.state.epoch} go on.")
             return 0
         self._introduce(terminal)
         steps = -(-len(self.data.train) // recipe.batch_size)

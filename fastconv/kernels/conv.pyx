@@ -1,12 +1,33 @@
-"""Two-dimensional convolution: forward, and the gradients of input, weight and bias."""
+"""Two-dimensional convolution: forward, and the gradients of input, weight and bias.
+
+A layer is prepared (a dataflow chosen, its weights packed) and run. `Convolution` keeps what was prepared; the plain functions throw it
+away after one call.
+"""
 from cython.parallel cimport parallel, prange
+from libc.string cimport memcpy, memset
 
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
-from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
-from fastconv.kernels.slab cimport axis_release, axis_start, ceil_div
-from fastconv.kernels.winograd cimport Winograd, pack_winograd, winograd, winograd_size
+from fastconv.kernels.dataflow cimport (
+    DATAFLOWS, FILTERS, PANELS, ROWS, WINOGRAD2, WINOGRAD4, Shape, choose, possible,
+)
+from fastconv.kernels.filters cimport Filters, filters
+from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
+from fastconv.kernels.slab cimport Axis, axis_release, axis_start, ceil_div
 from fastconv.kernels.weight_gradient cimport WeightGradient, weight_gradient
+from fastconv.kernels.winograd cimport Winograd, pack_winograd, winograd, winograd_size
+
+from fastconv.kernels.dataflow import NAMES
+
+cdef struct Layer:
+    Shape shape
+    const fc_kernels *kernel
+    bint transposed              # the gradient of the input: filters turned, inputs and outputs exchanged
+    int dataflow
+    int relu
+    const char *weights          # (groups * outputs, channels, KH, KW); transposed: (groups * channels, outputs, KH, KW)
+    const char *bias             # (groups * outputs) or NULL
+    char *packed                 # the weights in the order of the dataflow, or NULL where it takes them as they are
 
 
 cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
@@ -31,52 +52,251 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
                 job.kernel.pack_gather(depth, rows, tile_rows, source, row_stride, offsets, target)
 
 
-cdef int forward(Correlation *job, const char *weights) noexcept nogil:
-    cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
-    cdef char *packed = <char *> allocate(packed_size(job) * job.itemsize)
+cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:
+    """Where each tap reads; -1 when memory is out. A turned filter reads backwards."""
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t t, turn = -1 if layer.transposed else 1
+    rows.offset = columns.offset = NULL
+    if (axis_start(rows, shape.H, shape.stride_h, shape.KH) != 0
+            or axis_start(columns, shape.W, shape.stride_w, shape.KW) != 0):
+        return -1
+    for t in range(shape.KH):
+        rows.offset[t] = turn * (t * shape.dil_h - shape.pad_h)
+    for t in range(shape.KW):
+        columns.offset[t] = turn * (t * shape.dil_w - shape.pad_w)
+    return 0
+
+
+cdef void describe_correlation(const Layer *layer, Correlation *job) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    job.kernel, job.itemsize = layer.kernel, shape.itemsize
+    job.groups, job.channels, job.outputs = shape.groups, shape.channels, shape.outputs
+    job.weights, job.bias, job.relu, job.panels = layer.packed, layer.bias, layer.relu, layer.dataflow == PANELS
+    job.height = job.grid_rows = shape.OH
+    job.width = job.grid_columns = shape.OW
+    job.row0, job.column0, job.row_step, job.column_step = 0, 0, 1, 1
+    job.rows.taps, job.columns.taps = shape.KH, shape.KW
+
+
+cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    job.kernel, job.size = layer.kernel, 4 if layer.dataflow == WINOGRAD4 else 2
+    job.channels, job.outputs = shape.channels, shape.outputs
+    job.H, job.W, job.OH, job.OW = shape.H, shape.W, shape.OH, shape.OW
+    # A turned 3 x 3 filter that reads 0, -1, -2 rows away is one that reads ahead behind two more rows of padding.
+    job.pad_h = 2 - shape.pad_h if layer.transposed else shape.pad_h
+    job.pad_w = 2 - shape.pad_w if layer.transposed else shape.pad_w
+    job.weights, job.bias, job.relu = layer.packed, layer.bias, layer.relu
+
+
+cdef int pack(Layer *layer) noexcept nogil:
+    """Bring the weights into the order of the dataflow; -1 when memory is out."""
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t taps = shape.KH * shape.KW, depth = shape.channels * taps, c, t
+    cdef Correlation direct
+    cdef Winograd job
+    cdef Py_ssize_t *offsets
+    layer.packed = NULL
+    if layer.dataflow == FILTERS:
+        return 0
+    if layer.dataflow == WINOGRAD4 or layer.dataflow == WINOGRAD2:
+        describe_winograd(layer, &job)
+        layer.packed = <char *> allocate(winograd_size(job.kernel, job.size, job.channels, job.outputs) * 4)
+        if layer.packed == NULL:
+            return -1
+        pack_winograd(&job, layer.weights, 9 if layer.transposed else depth, job.outputs * 9 if layer.transposed else 9,
+                      layer.transposed, layer.packed)
+        return 0
+    describe_correlation(layer, &direct)
+    layer.packed = <char *> allocate(packed_size(&direct) * shape.itemsize)
+    if layer.packed == NULL:
+        return -1
+    if not layer.transposed:
+        pack_weights(&direct, layer.weights, depth, shape.outputs * depth, NULL, layer.packed)
+        return 0
+    offsets = <Py_ssize_t *> allocate(depth * sizeof(Py_ssize_t))
+    if offsets == NULL:
+        return -1
+    for c in range(shape.channels):
+        for t in range(taps):
+            offsets[c * taps + t] = c * shape.outputs * taps + t
+    pack_weights(&direct, layer.weights, taps, shape.outputs * depth, offsets, layer.packed)
+    release(offsets)
+    return 0
+
+
+cdef int prepare(Layer *layer, int dataflow, bint prepared) noexcept nogil:
+    """Choose the dataflow (or take the one that is given) and pack the weights; -1 when memory is out."""
+    layer.kernel = kernels(layer.shape.itemsize)
+    layer.shape.lanes = layer.kernel.lanes
+    layer.dataflow = choose(&layer.shape, prepared, winograd_allowed()) if dataflow < 0 else dataflow
+    return pack(layer)
+
+
+cdef int run_direct(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
+    cdef Correlation job
     cdef int status = -1
-    if packed != NULL:
-        pack_weights(job, weights, depth, job.outputs * depth, NULL, packed)
-        job.weights = packed
-        status = correlate(job)
-    release(packed)
+    describe_correlation(layer, &job)
+    job.images, job.source, job.output = images, source, output
+    if start_axes(layer, &job.rows, &job.columns) == 0:
+        status = correlate(&job)
+    axis_release(&job.rows)
+    axis_release(&job.columns)
     return status
 
 
-def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
-                   Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups):
-    cdef Array x, w, b, y
-    cdef Correlation job
-    cdef Py_ssize_t t
+cdef int run_filters(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    cdef Filters job
     cdef int status = -1
+    job.kernel, job.itemsize, job.images, job.groups, job.outputs = layer.kernel, shape.itemsize, images, shape.groups, shape.outputs
+    job.source, job.weights, job.bias, job.relu, job.output = source, layer.weights, layer.bias, layer.relu, output
+    job.OH, job.OW = shape.OH, shape.OW
+    if start_axes(layer, &job.rows, &job.columns) == 0:
+        status = filters(&job)
+    axis_release(&job.rows)
+    axis_release(&job.columns)
+    return status
+
+
+cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
+    """An image with a result that is not finite is computed again directly: the transforms spread infinities and NaNs."""
+    cdef const Shape *shape = &layer.shape
+    cdef Winograd job
+    cdef Layer direct
+    cdef Py_ssize_t n
+    cdef int status = -1
+    describe_winograd(layer, &job)
+    job.images, job.source, job.output = images, source, output
+    job.doubtful = <char *> allocate(images)
+    direct.packed = NULL
+    if job.doubtful != NULL:
+        memset(job.doubtful, 0, images)
+        status = winograd(&job)
+        for n in range(images):
+            if status == 0 and job.doubtful[n]:
+                if direct.packed == NULL:
+                    direct = layer[0]
+                    status = prepare(&direct, PANELS, True)
+                if status == 0:
+                    status = run_direct(&direct, 1, source + n * shape.channels * shape.H * shape.W * 4,
+                                        output + n * shape.outputs * shape.OH * shape.OW * 4)
+    release(direct.packed)
+    release(job.doubtful)
+    return status
+
+
+cdef int run(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
+    """-1 when memory is out."""
+    if images * layer.shape.OH * layer.shape.OW * layer.shape.outputs == 0:
+        return 0
+    if layer.dataflow == FILTERS:
+        return run_filters(layer, images, source, output)
+    if layer.dataflow == WINOGRAD4 or layer.dataflow == WINOGRAD2:
+        return run_winograd(layer, images, source, output)
+    return run_direct(layer, images, source, output)
+
+
+cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h,
+                   Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
+    layer.shape = Shape(
+        itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, H=H, W=W, KH=w.shape[2],
+        KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w, dil_h=dil_h, dil_w=dil_w)
+    layer.weights, layer.bias, layer.packed = w.data, NULL, NULL
+    layer.transposed, layer.relu = False, 0
+
+
+cdef int number(dataflow, const Shape *shape) except -2:
+    """The number of a dataflow's name; -1 for None."""
+    if dataflow is None:
+        return -1
+    if dataflow not in NAMES:
+        raise ValueError(f"dataflow (={dataflow!r}) must be one of {', '.join(NAMES)}")
+    if not possible(shape, NAMES.index(dataflow)):
+        raise ValueError(f"dataflow (={dataflow!r}) cannot compute a layer of this shape")
+    return NAMES.index(dataflow)
+
+
+def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
+                   Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, dataflow=None):
+    cdef Array x, w, b, y
+    cdef Layer layer
+    cdef int chosen, status
     view(input, &x)
     view(weight, &w)
     view(output, &y, True)
-    job.bias = NULL
+    describe(&layer, &w, x.shape[2], x.shape[3], y.shape[2], y.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     if bias is not None:
         view(bias, &b)
-        job.bias = b.data
-    job.kernel = kernels(x.itemsize)
-    job.itemsize = x.itemsize
-    job.images, job.groups = x.shape[0], groups
-    job.channels, job.outputs = w.shape[1], w.shape[0] // groups
-    job.source, job.output = x.data, y.data
-    job.height, job.width = y.shape[2], y.shape[3]
-    job.grid_rows, job.grid_columns = y.shape[2], y.shape[3]
-    job.row0, job.column0, job.row_step, job.column_step = 0, 0, 1, 1
-    job.rows.offset = job.columns.offset = NULL
+        layer.bias = b.data
+    chosen = number(dataflow, &layer.shape)
     with nogil:
-        if (axis_start(&job.rows, x.shape[2], stride_h, w.shape[2]) == 0
-                and axis_start(&job.columns, x.shape[3], stride_w, w.shape[3]) == 0):
-            for t in range(w.shape[2]):
-                job.rows.offset[t] = t * dil_h - pad_h
-            for t in range(w.shape[3]):
-                job.columns.offset[t] = t * dil_w - pad_w
-            status = forward(&job, w.data)
-        axis_release(&job.rows)
-        axis_release(&job.columns)
+        status = prepare(&layer, chosen, False)
+        if status == 0:
+            status = run(&layer, x.shape[0], x.data, y.data)
+        release(layer.packed)
     if status != 0:
         raise MemoryError("conv2d: no memory for the packed weights or the workspace")
+
+
+cdef class Convolution:
+    """One layer with its weights packed: a copy of them as they were."""
+    cdef Layer layer
+    cdef char *memory            # the weights as they came, then the bias
+
+    def __cinit__(self, weight, bias, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                  Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, bint relu=False, dataflow=None):
+        cdef Array w, b
+        cdef int chosen, status
+        view(weight, &w)
+        describe(&self.layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
+        chosen = number(dataflow, &self.layer.shape)
+        self.memory = <char *> allocate((w.size + w.shape[0]) * w.itemsize)
+        if self.memory == NULL:
+            raise MemoryError("conv2d: no memory for the weights")
+        memcpy(self.memory, w.data, w.size * w.itemsize)
+        self.layer.weights = self.memory
+        if bias is not None:
+            view(bias, &b)
+            memcpy(self.memory + w.size * w.itemsize, b.data, b.size * b.itemsize)
+            self.layer.bias = self.memory + w.size * w.itemsize
+        self.layer.relu = relu
+        with nogil:
+            status = prepare(&self.layer, chosen, True)
+        if status != 0:
+            raise MemoryError("conv2d: no memory for the packed weights")
+
+    def __dealloc__(self):
+        release(self.layer.packed)
+        release(self.memory)
+
+    def forward(self, input, output):
+        """(N, C, H, W) to (N, Cout, OH, OW); both contiguous and of the weights' dtype."""
+        cdef Array x, y
+        cdef int status
+        view(input, &x)
+        view(output, &y, True)
+        with nogil:
+            status = run(&self.layer, x.shape[0], x.data, y.data)
+        if status != 0:
+            raise MemoryError("conv2d: no memory for the workspace")
+
+    @property
+    def dataflow(self):
+        return NAMES[self.layer.dataflow]
+
+
+def conv2d_dataflow(weight, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                    Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups):
+    """The names of the dataflow that a plain call chooses, and of all that can compute the layer."""
+    cdef Array w
+    cdef Layer layer
+    cdef int dataflow
+    view(weight, &w)
+    describe(&layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
+    layer.shape.lanes = kernels(w.itemsize).lanes
+    able = [NAMES[dataflow] for dataflow in range(DATAFLOWS) if possible(&layer.shape, dataflow)]
+    return NAMES[choose(&layer.shape, False, winograd_allowed())], able
 
 
 cdef Py_ssize_t phase_taps(Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t stride, Py_ssize_t place,
@@ -92,72 +312,130 @@ cdef Py_ssize_t phase_taps(Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t st
     return count
 
 
-cdef int backward_input_phase(Correlation *job, const Array *w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
-                              Py_ssize_t place_h, Py_ssize_t place_w, Py_ssize_t *scratch) noexcept nogil:
-    """One phase: the input pixels row0 + i * stride_h, column0 + j * stride_w get a stride-1 correlation of the gradient."""
-    cdef Py_ssize_t KH = w.shape[2], KW = w.shape[3]
+cdef int run_phase(const Layer *layer, Py_ssize_t images, const char *gradient, char *output, Py_ssize_t place_h, Py_ssize_t place_w,
+                   Py_ssize_t *scratch) noexcept nogil:
+    """One phase of a strided layer: the pixels place_h + i * stride_h, place_w + j * stride_w get a stride-1 correlation."""
+    cdef const Shape *shape = &layer.shape
+    cdef Correlation job
     cdef Py_ssize_t *tap_h = scratch
-    cdef Py_ssize_t *tap_w = scratch + KH
+    cdef Py_ssize_t *tap_w = scratch + shape.KH
     cdef Py_ssize_t *offsets = NULL
-    cdef Py_ssize_t c, i, j, k = 0, gathered = w.shape[1] * KH * KW
+    cdef Py_ssize_t c, i, j, k = 0, filter = shape.outputs * shape.KH * shape.KW
     cdef char *packed = NULL
     cdef int status = -1
-    job.rows.taps = phase_taps(KH, dil_h, stride_h, place_h, tap_h, job.rows.offset)
-    job.columns.taps = phase_taps(KW, dil_w, stride_w, place_w, tap_w, job.columns.offset)
-    if job.rows.taps == 0 or job.columns.taps == 0:
-        return 0                       # nothing reaches these pixels: they keep their zeros
-    offsets = <Py_ssize_t *> allocate(job.channels * job.rows.taps * job.columns.taps * sizeof(Py_ssize_t))
-    packed = <char *> allocate(packed_size(job) * job.itemsize)
+    describe_correlation(layer, &job)
+    job.images, job.source, job.output = images, gradient, output
+    job.row0, job.column0, job.row_step, job.column_step = place_h, place_w, shape.stride_h, shape.stride_w
+    job.grid_rows, job.grid_columns = ceil_div(shape.OH - place_h, shape.stride_h), ceil_div(shape.OW - place_w, shape.stride_w)
+    job.rows.offset = job.columns.offset = NULL
+    if axis_start(&job.rows, shape.H, 1, shape.KH) == 0 and axis_start(&job.columns, shape.W, 1, shape.KW) == 0:
+        job.rows.taps = phase_taps(shape.KH, shape.dil_h, shape.stride_h, place_h + shape.pad_h, tap_h, job.rows.offset)
+        job.columns.taps = phase_taps(shape.KW, shape.dil_w, shape.stride_w, place_w + shape.pad_w, tap_w, job.columns.offset)
+        if job.rows.taps == 0 or job.columns.taps == 0:
+            status = 0                 # nothing reaches these pixels: they keep their zeros
+        else:
+            offsets = <Py_ssize_t *> allocate(job.channels * job.rows.taps * job.columns.taps * sizeof(Py_ssize_t))
+            packed = <char *> allocate(packed_size(&job) * job.itemsize)
     if offsets != NULL and packed != NULL:
         for c in range(job.channels):
             for i in range(job.rows.taps):
                 for j in range(job.columns.taps):
-                    offsets[k] = c * gathered + tap_h[i] * KW + tap_w[j]
+                    offsets[k] = c * filter + tap_h[i] * shape.KW + tap_w[j]
                     k += 1
-        pack_weights(job, w.data, KH * KW, job.channels * gathered, offsets, packed)
+        pack_weights(&job, layer.weights, shape.KH * shape.KW, job.channels * filter, offsets, packed)
         job.weights = packed
-        status = correlate(job)
+        status = correlate(&job)
     release(offsets)
     release(packed)
+    axis_release(&job.rows)
+    axis_release(&job.columns)
+    return status
+
+
+cdef int run_phases(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t *scratch = <Py_ssize_t *> allocate((shape.KH + shape.KW) * sizeof(Py_ssize_t))
+    cdef Py_ssize_t a, b
+    cdef int status = 0
+    if scratch == NULL:
+        return -1
+    layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
+    for a in range(min(shape.stride_h, shape.OH)):
+        for b in range(min(shape.stride_w, shape.OW)):
+            if status == 0:
+                status = run_phase(layer, images, gradient, output, a, b, scratch)
+    release(scratch)
+    return status
+
+
+cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
+    """Term by term, for weights that are not finite: the padding of the other ways would multiply them by zeros, and make NaNs of
+    products that the sum does not have."""
+    cdef const Shape *shape = &layer.shape
+    cdef const fc_kernels *kernel = layer.kernel
+    cdef Py_ssize_t itemsize = shape.itemsize, task, c, kh, kw, i, h, w0, low, high, plane = shape.OH * shape.OW
+    cdef Py_ssize_t group, m
+    cdef const char *weight
+    cdef const char *row
+    cdef char *target
+    with parallel(num_threads=threads_for(<double> images * shape.groups * shape.outputs * plane * shape.channels * shape.KH * shape.KW)):
+        note_team()
+        for task in prange(images * shape.groups * shape.outputs, schedule="static"):
+            group = task // shape.outputs % shape.groups
+            m = task % shape.outputs
+            target = output + task * plane * itemsize
+            kernel.fill(plane, 0, target)
+            for c in range(shape.channels):
+                for kh in range(shape.KH):
+                    for kw in range(shape.KW):
+                        weight = layer.weights + ((((group * shape.channels + c) * shape.outputs + m) * shape.KH + kh) * shape.KW
+                                                  + kw) * itemsize
+                        w0 = kw * shape.dil_w - shape.pad_w
+                        low = min(max(ceil_div(-w0, shape.stride_w), 0), shape.W)
+                        high = max(min(ceil_div(shape.OW - w0, shape.stride_w), shape.W), low)
+                        for i in range(shape.H):
+                            h = i * shape.stride_h + kh * shape.dil_h - shape.pad_h
+                            if 0 <= h < shape.OH:
+                                row = gradient + (((task // shape.outputs * shape.channels + c) * shape.H + i) * shape.W + low) * itemsize
+                                kernel.add_scaled(high - low, weight, row,
+                                                  target + (h * shape.OW + w0 + low * shape.stride_w) * itemsize, shape.stride_w)
+
+
+cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, char *output, int dataflow) noexcept nogil:
+    """The gradient of the input; -1 when memory is out."""
+    cdef Shape *shape = &layer.shape
+    cdef int status
+    layer.kernel = kernels(shape.itemsize)
+    if images * shape.groups * shape.channels * shape.H * shape.W == 0:
+        layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
+        return 0
+    if not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights):
+        scatter(layer, images, gradient, output)
+        return 0
+    if shape.stride_h > 1 or shape.stride_w > 1:
+        layer.dataflow = PANELS
+        return run_phases(layer, images, gradient, output)
+    status = prepare(layer, dataflow, False)
+    if status == 0:
+        status = run(layer, images, gradient, output)
+    release(layer.packed)
     return status
 
 
 def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
-                          Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups):
+                          Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, dataflow=None):
     cdef Array g, w, x
-    cdef Correlation job, phase
-    cdef Py_ssize_t a, b
-    cdef Py_ssize_t *scratch = NULL
-    cdef int status = 0
+    cdef Layer layer
+    cdef int chosen, status
     view(grad_output, &g)
     view(weight, &w)
     view(grad_input, &x, True)
-    job.kernel = kernels(g.itemsize)
-    job.itemsize = g.itemsize
-    job.images, job.groups = g.shape[0], groups
-    job.channels, job.outputs = w.shape[0] // groups, w.shape[1]
-    job.source, job.output, job.bias = g.data, x.data, NULL
-    job.height, job.width = x.shape[2], x.shape[3]
-    job.row_step, job.column_step = stride_h, stride_w
-    job.rows.offset = job.columns.offset = NULL
+    describe(&layer, &w, g.shape[2], g.shape[3], x.shape[2], x.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
+    layer.shape.channels, layer.shape.outputs = w.shape[0] // groups, w.shape[1]
+    layer.transposed = True
+    chosen = number(dataflow, &layer.shape)
     with nogil:
-        scratch = <Py_ssize_t *> allocate((w.shape[2] + w.shape[3]) * sizeof(Py_ssize_t))
-        if (scratch == NULL or axis_start(&job.rows, g.shape[2], 1, w.shape[2]) != 0
-                or axis_start(&job.columns, g.shape[3], 1, w.shape[3]) != 0):
-            status = -1
-        elif stride_h > 1 or stride_w > 1 or job.channels == 0 or g.size == 0:
-            job.kernel.fill(x.size, 0, x.data)
-        for a in range(min(stride_h, job.height)):
-            for b in range(min(stride_w, job.width)):
-                if status == 0 and job.channels > 0 and g.size > 0:
-                    phase = job
-                    phase.row0, phase.column0 = a, b
-                    phase.grid_rows = ceil_div(job.height - a, stride_h)
-                    phase.grid_columns = ceil_div(job.width - b, stride_w)
-                    status = backward_input_phase(&phase, &w, dil_h, dil_w, stride_h, stride_w, a + pad_h, b + pad_w, scratch)
-        release(scratch)
-        axis_release(&job.rows)
-        axis_release(&job.columns)
+        status = run_transposed(&layer, g.shape[0], g.data, x.data, chosen)
     if status != 0:
         raise MemoryError("conv2d_backward: no memory for the packed weights or the workspace")
 
@@ -209,36 +487,3 @@ def conv2d_backward_bias(grad_output, grad_bias):
                 plane = g.data + (n * channels + c) * pixels * g.itemsize
                 total = kernel.sum(pixels, plane, total)
             kernel.fill(1, total, b.data + c * b.itemsize)
-
-
-def winograd_forward(input, weight, bias, output, Py_ssize_t pad_h, Py_ssize_t pad_w, int size, packed=None):
-    cdef Array x, w, b, y
-    cdef Winograd job
-    cdef char *u
-    view(input, &x)
-    view(weight, &w)
-    view(output, &y, True)
-    job.bias = NULL
-    if bias is not None:
-        view(bias, &b)
-        job.bias = b.data
-    job.kernel = kernels(4)
-    job.size = size
-    job.images, job.channels, job.outputs = x.shape[0], x.shape[1], w.shape[0]
-    job.H, job.W, job.OH, job.OW, job.pad_h, job.pad_w = x.shape[2], x.shape[3], y.shape[2], y.shape[3], pad_h, pad_w
-    job.source, job.output, job.relu = x.data, y.data, 0
-    n = winograd_size(job.kernel, size, job.channels, job.outputs)
-    global keep
-    if packed is None:
-        keep = bytearray(n * 4 + 64)
-    cdef unsigned char[::1] k = keep
-    u = <char *> ((<Py_ssize_t> &k[0] + 63) // 64 * 64)
-    if packed is None:
-        pack_winograd(&job, w.data, job.channels * 9, 9, 0, u)
-    job.weights = u
-    d = bytearray(job.images)
-    cdef unsigned char[::1] dd = d
-    job.doubtful = <char *> &dd[0]
-    with nogil:
-        winograd(&job)
-    return d

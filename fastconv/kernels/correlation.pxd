@@ -14,6 +14,8 @@ cdef struct Correlation:
     const char *source           # (images, groups * channels, rows.size, columns.size)
     const char *weights
     const char *bias             # (groups * outputs) or NULL
+    int relu                     # whether negative outputs become zero
+    bint panels                  # pack panels across rows of pixels; otherwise every vector lies in one row
     char *output                 # (images, groups * outputs, height, width)
     Py_ssize_t height, width
     Py_ssize_t grid_rows, grid_columns   # the outputs that are computed: rows row0, row0 + row_step, ...

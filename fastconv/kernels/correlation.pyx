@@ -13,10 +13,10 @@ tiles and threads change no bit of the result.
 from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.runtime cimport (
-    FC_MAX_VECTORS, allocate, fc_kernels, fc_segment, fc_tile, note_team, release, threads_for,
+    allocate, fc_kernels, fc_segment, fc_tile, note_team, release, threads_for,
 )
 from fastconv.kernels.slab cimport (
-    Axis, axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset,
+    axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset,
 )
 
 cdef enum:
@@ -33,7 +33,7 @@ cdef struct Blocks:
     Py_ssize_t row_blocks, column_blocks, output_blocks
     Py_ssize_t outputs                   # output channels of one block, a multiple of the tile
     Py_ssize_t channels                  # source channels of one slab
-    bint panels                          # pack panels across rows of pixels; otherwise every vector lies in one row
+    bint panels                          # as the job asks, where rows are short enough to cross
     bint staged                          # outputs are not neighbours: collect a block, then spread it
     Py_ssize_t slab_bytes, panel_bytes, stage_bytes, table_bytes
 
@@ -64,12 +64,8 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
     cdef Py_ssize_t lanes = job.kernel.lanes
     cdef Py_ssize_t width = lanes * job.kernel.tile_vectors
     cdef Py_ssize_t tasks, wanted
-    cdef double row_cost, panel_cost
     blocks.staged = job.row_step != 1 or job.column_step != 1
-    # Vectors that each lie in one row waste the lanes behind its end; panels waste the time that packing takes.
-    row_cost = <double> ceil_to(job.grid_columns, lanes) / job.grid_columns
-    panel_cost = 1 + 3.0 / job.outputs
-    blocks.panels = panel_cost < row_cost and job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS
+    blocks.panels = job.panels and job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS
     blocks.columns = min(job.grid_columns, BLOCK_PIXELS)
     blocks.rows = max(1, min(job.grid_rows, BLOCK_PIXELS // blocks.columns))
     axis_layout(&job.rows, blocks.rows, False)
@@ -96,14 +92,19 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
 
 
 cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors, const char *weights, Py_ssize_t weight_block,
-                       Py_ssize_t outputs, const char *bias) noexcept nogil:
+                       Py_ssize_t outputs, const char *bias, bint relu) noexcept nogil:
     """All output channels of the block for one group of pixel vectors; tile.output is the first channel's."""
-    cdef Py_ssize_t m, j, tile_rows = job.kernel.tile_rows
+    cdef Py_ssize_t m, i, j, tile_rows = job.kernel.tile_rows
+    cdef char *row
     for m from 0 <= m < outputs by tile_rows:
         tile.weights = weights + m * weight_block
         tile.bias = bias + m * job.itemsize if bias != NULL else NULL
         job.kernel.correlate_tile(tile, min(tile_rows, outputs - m), vectors)
         for j in range(vectors):
+            if relu:
+                for i in range(min(tile_rows, outputs - m)):
+                    row = <char *> tile.output[j] + i * tile.output_row * job.itemsize
+                    job.kernel.relu_forward(tile.count[j], row, row)
             tile.output[j] = <char *> tile.output[j] + tile_rows * tile.output_row * job.itemsize
 
 
@@ -136,11 +137,11 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
     cdef char *output = job.output + ((image * job.groups + group) * job.outputs + m0) * job.height * job.width * itemsize
     cdef Py_ssize_t top = row0 * job.rows.step + job.rows.first
     cdef Py_ssize_t left = column0 * job.columns.step + job.columns.first
-    cdef Py_ssize_t slab_channels, channel_stride, pitch, c0, channels, k0, k, part, i, vector, vectors, pixels, p, j, r, q, length, segments
+    cdef Py_ssize_t slab_channels, channel_stride, pitch, c0, channels, k0, k, part, i, vectors, pixels, p, j, r, q, length, segments
     cdef const char *base
     cdef fc_segment segment[SEGMENTS]
     cdef fc_tile tile
-    cdef bint direct
+    cdef bint direct, relu
 
     if job.bias != NULL:
         bias = job.bias + (group * job.outputs + m0) * itemsize
@@ -185,6 +186,7 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
                 panel_offsets[i] = i * width
             tile.depth = part
             tile.accumulate = c0 + k0 > 0
+            relu = job.relu and c0 + channels == job.channels and k0 + part == channels * taps
             k = (c0 * taps + k0) * kernel.tile_rows * itemsize     # where this part begins in a block of packed weights
             if blocks.panels:
                 tile.offsets = panel_offsets
@@ -206,7 +208,7 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
                         tile.source[j] = panel + j * lanes * itemsize
                         tile.output[j] = stage + (p + j * lanes) * itemsize
                         tile.count[j] = min(lanes, length - j * lanes)
-                    tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias)
+                    tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias, relu)
             else:
                 tile.offsets = offsets
                 vectors = 0
@@ -217,7 +219,7 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
                         tile.count[vectors] = min(lanes, columns - q)
                         vectors += 1
                         if vectors == kernel.tile_vectors or (r == rows - 1 and q + lanes >= columns):
-                            tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias)
+                            tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias, relu)
                             vectors = 0
     if blocks.staged:
         for i in range(outputs):

@@ -48,6 +48,11 @@ cdef extern from "registry.h" nogil:
         void (*tanh_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
         void (*softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*log_softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
+        void (*pad_rows)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const void *, Py_ssize_t, Py_ssize_t,
+                         void *) noexcept nogil
+        void (*add_scaled)(Py_ssize_t, const void *, const void *, void *, Py_ssize_t) noexcept nogil
+        void (*filter_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *,
+                            const void *, int, void *, Py_ssize_t) noexcept nogil
         double (*peak)(Py_ssize_t, void *) noexcept nogil
         void (*winograd_input)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, void *,
                                Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -60,5 +65,6 @@ cdef extern from "registry.h" nogil:
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil
 cdef int threads_for(double work) noexcept nogil
 cdef void note_team() noexcept nogil
+cdef bint winograd_allowed() noexcept nogil
 cdef void *allocate(Py_ssize_t size) noexcept nogil
 cdef void release(void *memory) noexcept nogil

@@ -23,6 +23,7 @@ cdef extern from "build_facts.h":
     const char *FC_BUILD_FLAGS
     const char *FC_BUILD_OPENMP
     const char *FC_BUILD_DEBUG
+    const char *FC_BUILD_CYTHON
 
 cdef extern from *:
     """
@@ -31,9 +32,17 @@ cdef extern from *:
     #else
     #define FC_OPENMP_DATE 0
     #endif
-    #define FC_CYTHON CYTHON_VERSION_TEXT
+    #ifdef __clang__
+    #define OPENMP_RUNTIME "LLVM OpenMP"
+    #else
+    #define OPENMP_RUNTIME "GNU OpenMP"
+    #endif
     """
     const long FC_OPENMP_DATE
+    const char *OPENMP_RUNTIME
+
+
+cdef bint winograd_switch = True
 
 
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil:
@@ -46,6 +55,10 @@ cdef int threads_for(double work) noexcept nogil:
 
 cdef void note_team() noexcept nogil:
     fc_note_team()
+
+
+cdef bint winograd_allowed() noexcept nogil:
+    return winograd_switch
 
 
 cdef void *allocate(Py_ssize_t size) noexcept nogil:
@@ -86,11 +99,21 @@ def threads_used():
     return fc_noted_threads()
 
 
+def allow_winograd(bint allowed):
+    global winograd_switch
+    winograd_switch = allowed
+
+
+def is_winograd_allowed():
+    return bool(winograd_switch)
+
+
 def build_info():
     return {
         "compiler": FC_BUILD_COMPILER.decode(),
         "flags": FC_BUILD_FLAGS.decode(),
-        "openmp": f"OpenMP {FC_OPENMP_DATE}" if FC_OPENMP_DATE else "none",
+        "cython": FC_BUILD_CYTHON.decode(),
+        "openmp": f"{OPENMP_RUNTIME.decode()} (specification {FC_OPENMP_DATE})" if FC_OPENMP_DATE else "none",
         "bounds_checks": FC_BUILD_DEBUG == b"yes",
     }
 

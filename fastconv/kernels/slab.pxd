@@ -101,28 +101,22 @@ cdef inline void slab_pack(const fc_kernels *kernel, Py_ssize_t itemsize, const 
     cdef Py_ssize_t plane = slab_plane(rows, columns, lanes)
     cdef Py_ssize_t row_pitch = min(rows.pitch, row_count + rows.pitch - rows.outputs)
     cdef Py_ssize_t column_pitch = min(columns.pitch, column_count + columns.pitch - columns.outputs)
-    cdef Py_ssize_t c, sh, sw, r, h, w0, low, high
+    cdef Py_ssize_t c, sh, sw, h0, w0, low, high, top, bottom
     cdef char *target
-    cdef const char *row
     for c in range(channels):
         for sh in range(rows.slots):
+            h0 = row0 * rows.step + rows.first + rows.base[sh]
+            top = min(max(ceil_div(-h0, rows.step), 0), row_pitch)
+            bottom = max(min(ceil_div(rows.size - h0, rows.step), row_pitch), top)
             for sw in range(columns.slots):
-                target = slab + ((c * rows.slots + sh) * columns.slots + sw) * plane * itemsize
                 w0 = column0 * columns.step + columns.first + columns.base[sw]
                 low = min(max(ceil_div(-w0, columns.step), 0), column_pitch)
                 high = max(min(ceil_div(columns.size - w0, columns.step), column_pitch), low)
-                for r in range(row_pitch):
-                    h = (row0 + r) * rows.step + rows.first + rows.base[sh]
-                    if h < 0 or h >= rows.size or low == high:
-                        kernel.fill(columns.pitch, filler, target)
-                    else:
-                        row = source + (c * channel_stride + h * columns.size) * itemsize
-                        if low > 0:
-                            kernel.fill(low, filler, target)
-                        kernel.copy_strided(high - low, row + (w0 + low * columns.step) * itemsize, columns.step,
-                                            target + low * itemsize, 1)
-                        if high < columns.pitch:
-                            kernel.fill(columns.pitch - high, filler, target + high * itemsize)
-                    target += columns.pitch * itemsize
+                target = slab + ((c * rows.slots + sh) * columns.slots + sw) * plane * itemsize
+                kernel.fill(top * columns.pitch, filler, target)
+                kernel.pad_rows(
+                    bottom - top, low, high - low, columns.pitch, filler,
+                    source + (c * channel_stride + (h0 + top * rows.step) * columns.size + w0 + low * columns.step) * itemsize,
+                    rows.step * columns.size, columns.step, target + top * columns.pitch * itemsize)
                 # What lies behind the last row is multiplied by nothing that counts, but must be finite.
-                kernel.fill(plane - row_pitch * columns.pitch, filler, target)
+                kernel.fill(plane - bottom * columns.pitch, filler, target + bottom * columns.pitch * itemsize)

@@ -12,7 +12,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
 from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
-from fastconv.kernels.slab cimport Axis, axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
     TASK_OUTPUTS = 32            # output channels a task: they pay for the packing of the slab

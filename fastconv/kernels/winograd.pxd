@@ -1,5 +1,8 @@
 from fastconv.kernels.runtime cimport fc_kernels
 
+cdef enum:
+    MOST_CHANNELS = 1024         # beyond, the points of a panel outgrow a thread's share of memory
+
 cdef struct Winograd:
     # output[n, m, y, x] = bias[m] + sum over c, i, j of weights[m, c, i, j] * source[n, c, y + i - pad_h, x + j - pad_w], float32
     const fc_kernels *kernel
@@ -13,7 +16,6 @@ cdef struct Winograd:
     char *output                 # (images, outputs, OH, OW)
     char *doubtful               # (images) set to 1 where an image has a result that is not finite
 
-cdef int choose_winograd(Py_ssize_t channels, Py_ssize_t outputs, Py_ssize_t OH, Py_ssize_t OW, bint prepared) noexcept nogil
 cdef Py_ssize_t winograd_size(const fc_kernels *kernel, int size, Py_ssize_t channels, Py_ssize_t outputs) noexcept nogil
 cdef void pack_winograd(const Winograd *job, const char *source, Py_ssize_t output_stride, Py_ssize_t depth_stride, int flipped,
                         char *packed) noexcept nogil

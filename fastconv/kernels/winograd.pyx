@@ -19,7 +19,6 @@ cdef enum:
     PANEL_OUTPUTS = 32           # output channels a step: their points stay in the second-level cache
     CHANNEL_STEP = 16            # source channels a task of the shared transform
     THREAD_BYTES = 3 * 1024 * 1024   # of transformed pixels
-    MOST_CHANNELS = 1024         # beyond, the points of a panel outgrow THREAD_BYTES
 
 cdef extern from * nogil:
     """
@@ -33,27 +32,6 @@ cdef struct Panels:
     Py_ssize_t tile_rows, tile_columns      # of an image
     Py_ssize_t tiles, count      # of all images; panels
     Py_ssize_t panel_bytes, product_bytes
-
-
-cdef int choose_winograd(Py_ssize_t channels, Py_ssize_t outputs, Py_ssize_t OH, Py_ssize_t OW, bint prepared) noexcept nogil:
-    """4, 2 or 0 (a direct sum): the least cost, in multiply-adds a pixel and channel pair, by the layer's shape alone.
-
-    A transform costs about 12 (m = 4) or 6 (m = 2) multiply-adds a point; without prepared weights theirs costs 40 a point once.
-    """
-    cdef double pixels = <double> OH * OW
-    cdef double best = 9.0 * 0.95, cost
-    cdef double tiles
-    cdef int chosen = 0, m, points
-    if channels < 16 or outputs < 16 or channels > MOST_CHANNELS or OH < 4 or OW < 4:
-        return 0
-    for m in range(2, 5, 2):
-        points = (m + 2) * (m + 2)
-        tiles = <double> ((OH + m - 1) // m) * ((OW + m - 1) // m)
-        cost = points * (tiles + (12 if m == 4 else 6) * tiles * (1.0 / channels + 1.0 / outputs)
-                         + (8 if prepared else 40)) / pixels
-        if cost < best:
-            best, chosen = cost, m
-    return chosen
 
 
 cdef Py_ssize_t winograd_size(const fc_kernels *kernel, int size, Py_ssize_t channels, Py_ssize_t outputs) noexcept nogil:

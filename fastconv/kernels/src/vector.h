@@ -75,13 +75,19 @@ FC_INLINE vec from_bits(mask m) { vec v; memcpy(&v, &m, sizeof v); return v; }
 
 /* The first `count` lanes from p, the others zero; and the first `count` lanes to p. Nothing beyond them is touched. */
 FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
+#if defined(__AVX512F__) /* the one place for intrinsics: a masked access is 1 instruction, its detour through memory about 20 */
+#if FC_DOUBLE
+    return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), p);
+#else
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+#endif
+#endif
     real lanes[VL > 0 ? VL : 1] = {0};
     memcpy(lanes, p, (size_t)count * sizeof(real));
     return load(lanes);
 }
 FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
 #if defined(__AVX512F__)
-    /* The one place for intrinsics: a masked store is 1 instruction, its detour through memory about 20. */
 #if FC_DOUBLE
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), (__m512d)v);
 #else

@@ -1,5 +1,5 @@
 /* Packing and moving: the transposes and copies that bring operands into the order in which a tile reads them. */
-#include "vector.h"
+#include "shuffle.h"
 
 #if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
 /* A square of SIDE x SIDE elements, transposed by exchanging its off-diagonal blocks, halves first. */
@@ -111,4 +111,32 @@ void FC_NAME(add_strided)(ptrdiff_t count, const void *source, ptrdiff_t source_
 void FC_NAME(fill)(ptrdiff_t count, double value, void *target) {
     const real x = (real)value;
     for (ptrdiff_t i = 0; i < count; i++) ((real *)target)[i] = x;
+}
+
+/* `rows` rows of `pitch` elements: `low` fillers, `count` elements of the source `step` apart, fillers to the end. */
+void FC_NAME(pad_rows)(ptrdiff_t rows, ptrdiff_t low, ptrdiff_t count, ptrdiff_t pitch, double filler, const void *source,
+                       ptrdiff_t source_row, ptrdiff_t step, void *target) {
+    const real fill = (real)filler, *from = source;
+    real *to = target;
+    for (ptrdiff_t r = 0; r < rows; r++, from += source_row, to += pitch) {
+        ptrdiff_t i = 0;
+        for (ptrdiff_t j = 0; j < low; j++) to[j] = fill;
+        if (step == 1) {
+            for (; i + VL <= count; i += VL) store(to + low + i, load(from + i));
+            if (i < count) store_part(to + low + i, load_part(from + i, count - i), count - i);
+        } else {
+            if (step == 2) /* the last vector would read behind the last element */
+                for (; i + VL < count; i += VL) store(to + low + i, evens(load(from + 2 * i), load(from + 2 * i + VL)));
+            for (; i < count; i++) to[low + i] = from[i * step];
+        }
+        for (ptrdiff_t j = low + count; j < pitch; j++) to[j] = fill;
+    }
+}
+
+/* target[i * step] += scale * source[i]. */
+void FC_NAME(add_scaled)(ptrdiff_t count, const void *scale, const void *source, void *target, ptrdiff_t step) {
+    const real factor = *(const real *)scale, *from = source;
+    real *to = target;
+    if (step == 1) for (ptrdiff_t i = 0; i < count; i++) to[i] += factor * from[i];
+    else for (ptrdiff_t i = 0; i < count; i++) to[i * step] += factor * from[i];
 }

@@ -14,7 +14,7 @@ FC_INLINE real row_sum(ptrdiff_t count, const real *row, real *terms, real *sum)
         if (part == VL) {
             x = load(row + i);
         } else {
-            for (ptrdiff_t j = 0; j < VL; j++) lanes[j] = j < part ? row[i + j] : top - (real)1e30;
+            for (ptrdiff_t j = 0; j < VL; j++) lanes[j] = j < part ? row[i + j] : -(real)INFINITY;
             x = load(lanes);
         }
         const vec e = exponential(x - broadcast(top));

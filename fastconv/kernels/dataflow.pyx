@@ -1,0 +1,64 @@
+"""Which dataflow computes a convolution: the one place that decides.
+
+Each dataflow has a cost: the cycles that a multiply-add of the direct sum takes, per lane. A register tile at full speed costs 1. The
+choice depends on the layer's shape alone, never on the batch or the threads, because Winograd's bits differ from a direct sum's.
+"""
+from fastconv.kernels.winograd cimport MOST_CHANNELS
+
+NAMES = ("panels", "rows", "filters", "winograd4", "winograd2")
+
+
+cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
+    return (a + multiple - 1) // multiple * multiple
+
+
+cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
+    if dataflow == FILTERS:
+        return shape.channels == 1
+    if dataflow == WINOGRAD4 or dataflow == WINOGRAD2:
+        return (shape.itemsize == 4 and shape.groups == 1 and shape.KH == 3 and shape.KW == 3 and shape.stride_h == 1
+                and shape.stride_w == 1 and shape.dil_h == 1 and shape.dil_w == 1 and shape.channels <= MOST_CHANNELS)
+    return True
+
+
+cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
+    """(m + 2)^2 multiply-adds a tile instead of 9 m^2, and the transforms: each point costs about `transform` multiply-adds a channel
+    (the source's shared by all outputs, and the other way round), a weight's point 1 from memory or 60 to make."""
+    cdef double tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
+    cdef double filled = ceil_to(<Py_ssize_t> tiles, shape.lanes)
+    cdef double transform = 14 if m == 4 else 10
+    cdef double weight = 4 if prepared else 60
+    return ((m + 2) * (m + 2) * (filled + transform * tiles * (1.0 / shape.channels + 1.0 / shape.outputs) + weight)
+            / (9.0 * shape.OH * shape.OW))
+
+
+cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
+    cdef double pixels = <double> shape.OH * shape.OW
+    if dataflow == PANELS:       # packing a panel costs about three multiply-adds, shared by the output channels
+        return ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 3.0 / shape.outputs
+    if dataflow == ROWS:         # the lanes behind the end of each row are wasted
+        return ceil_to(shape.OW, shape.lanes) / <double> shape.OW
+    if dataflow == FILTERS:      # one load a multiply-add, for any number of output channels
+        return ceil_to(shape.OW, shape.lanes) / <double> shape.OW * 1.5
+    return winograd_cost(shape, 4 if dataflow == WINOGRAD4 else 2, prepared)
+
+
+cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil:
+    """The possible dataflow of least cost; `prepared`: the weights are packed once for many calls; `winograd`: it is allowed."""
+    cdef int dataflow, best = ROWS
+    cdef double least, here
+    if shape.channels == 1 and shape.outputs < 4:      # a tile of so few rows waits for its own results
+        return FILTERS
+    # A pointwise layer is one long row: it needs no panel.
+    if shape.KH == 1 and shape.KW == 1 and shape.stride_h == 1 and shape.stride_w == 1 and shape.pad_h == 0 and shape.pad_w == 0:
+        return ROWS
+    least = cost(shape, ROWS, prepared)
+    for dataflow in range(DATAFLOWS):
+        if dataflow == FILTERS or not possible(shape, dataflow):
+            continue
+        if dataflow >= WINOGRAD4 and (not winograd or shape.channels < 16 or shape.outputs < 16):
+            continue
+        here = cost(shape, dataflow, prepared)
+        if here < least:
+            least, best = here, dataflow
+    return best
