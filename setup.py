@@ -16,6 +16,7 @@ import Cython
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 KERNELS = Path("fastconv/kernels")
@@ -110,7 +111,7 @@ class BuildKernels(build_ext):
         self.compiler.add_include_dir(str(SOURCES))
         for extension in self.extensions:
             extension.extra_compile_args = [*BASE_FLAGS, *compile_flags]
-            extension.extra_link_args = [*link_flags, *([] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s"])]
+            extension.extra_link_args = link_flags
             if extension.name.endswith(".runtime"):
                 extension.extra_objects = self.build_kernels(compile_flags)
                 self.write_build_facts(bool(compile_flags))
@@ -182,6 +183,15 @@ class BuildKernels(build_ext):
         self.compiler.add_include_dir(str(generated))
 
 
+class SourceDistribution(sdist):
+    """With all that the tests and benchmarks need; setuptools itself takes the tests/test*.py alone."""
+
+    def make_release_tree(self, base_dir, files):
+        patterns = ("CHANGELOG.md", ".ci/run", "bench/*.py", "tests/*.py")
+        more = (str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
+        super().make_release_tree(base_dir, sorted({*files, *more}))
+
+
 # Named as dependencies, so that a source distribution takes them along.
 WRITTEN = [str(path.relative_to(ROOT)) for folder in ("*", "src/*", "src/kernels/*") for path in (ROOT / KERNELS).glob(folder)
            if path.suffix in (".pyx", ".pxd", ".pyi", ".c", ".h", ".def")]
@@ -197,6 +207,6 @@ setup(
         )
         for driver in DRIVERS
     ],
-    cmdclass={"build_ext": BuildKernels},
+    cmdclass={"build_ext": BuildKernels, "sdist": SourceDistribution},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

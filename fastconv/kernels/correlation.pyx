@@ -20,8 +20,8 @@ from fastconv.kernels.slab cimport (
 )
 
 cdef enum:
-    PANEL_DEPTH = 144            # a panel of 48 floats x 144 is 27 KB: most of a first-level cache
-    BLOCK_PIXELS = 480           # ten tiles: the slab is packed once for all of them
+    PANEL_DEPTH = 256            # a panel of 48 floats x 256 is 48 KB: it streams from the second-level cache
+    BLOCK_PIXELS = 768           # sixteen tiles: the slab is packed once for all of them
     SLAB_BYTES = 192 * 1024      # a part of the second-level cache
     STAGE_BYTES = 1024 * 1024    # a strided output is collected in at most so much
     TASKS_A_THREAD = 4           # so that no thread waits long for the last one
@@ -60,6 +60,15 @@ cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
     return (a + multiple - 1) // multiple * multiple
 
 
+cdef Py_ssize_t fill_lanes(Py_ssize_t most, Py_ssize_t columns, Py_ssize_t lanes) noexcept nogil:
+    """Of the last few numbers of rows up to `most`, the one that wastes the fewest lanes behind the block's last pixel."""
+    cdef Py_ssize_t rows, best = most
+    for rows in range(most, max(0, most * 3 // 4), -1):
+        if ceil_to(rows * columns, lanes) * best < ceil_to(best * columns, lanes) * rows:
+            best = rows
+    return best
+
+
 cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept nogil:
     cdef Py_ssize_t lanes = job.kernel.lanes
     cdef Py_ssize_t width = lanes * job.kernel.tile_vectors
@@ -71,8 +80,10 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
     axis_layout(&job.rows, blocks.rows, False)
     axis_layout(&job.columns, blocks.columns, False)
     blocks.channels = max(1, min(job.channels, SLAB_BYTES // (slab_channel(&job.rows, &job.columns, lanes) * job.itemsize)))
+    blocks.rows = fill_lanes(blocks.rows, blocks.columns, lanes) if blocks.panels else blocks.rows
     blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
-    blocks.rows = (job.grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
+    if not blocks.panels:
+        blocks.rows = (job.grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
     axis_layout(&job.rows, blocks.rows, False)
     blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
     tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
@@ -190,8 +201,11 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
             k = (c0 * taps + k0) * kernel.tile_rows * itemsize     # where this part begins in a block of packed weights
             if blocks.panels:
                 tile.offsets = panel_offsets
-                for p from 0 <= p < pixels by width:
+                p = 0
+                while p < pixels:
                     length = min(width, pixels - p)
+                    if width < pixels - p <= width + lanes:
+                        length = width - lanes           # so that the last tile is not a lone vector
                     vectors = (length + lanes - 1) // lanes
                     segments = 0
                     i = 0
@@ -209,6 +223,7 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
                         tile.output[j] = stage + (p + j * lanes) * itemsize
                         tile.count[j] = min(lanes, length - j * lanes)
                     tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias, relu)
+                    p += length
             else:
                 tile.offsets = offsets
                 vectors = 0

@@ -1,5 +1,6 @@
 """Depthwise convolution with any channel multiplier, and filters on images of one channel: there is no depth to share pixels over,
-so each filter runs alone over a padded block of rows that stays in the first-level cache."""
+so each filter runs alone: 3 x 3 at stride 1 or 2 on the image as it lies, any other over a padded block of rows that stays in the
+first-level cache."""
 from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
@@ -12,6 +13,12 @@ cdef enum:
 
 cdef struct Blocks:
     Py_ssize_t rows, row_blocks, columns, column_blocks
+    bint dense                   # 3 x 3 taps side by side, at stride 1 or 2
+
+
+cdef bint is_dense(const Axis *axis, Py_ssize_t step) noexcept nogil:
+    return (axis.taps == 3 and axis.step == step and 1 <= step <= 2
+            and axis.offset[1] == axis.offset[0] + 1 and axis.offset[2] == axis.offset[0] + 2)
 
 
 cdef void run_task(const Filters *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
@@ -22,6 +29,15 @@ cdef void run_task(const Filters *job, const Blocks *blocks, Py_ssize_t task, ch
     cdef Py_ssize_t plane = task // blocks.column_blocks // blocks.row_blocks
     cdef Py_ssize_t rows = min(blocks.rows, job.OH - row0), columns = min(blocks.columns, job.OW - column0)
     cdef Py_ssize_t m, filter
+    if blocks.dense:
+        for m in range(job.outputs):
+            filter = plane % job.groups * job.outputs + m
+            kernel.filter3x3(
+                <int> job.rows.step, rows, job.OW, job.source + plane * job.rows.size * job.columns.size * itemsize,
+                job.rows.size, job.columns.size, row0 * job.rows.step + job.rows.first, job.columns.first,
+                job.weights + filter * taps * itemsize, job.bias + filter * itemsize if job.bias != NULL else NULL, job.relu,
+                job.output + ((plane * job.outputs + m) * job.OH + row0) * job.OW * itemsize)
+        return
     slab_pack(kernel, itemsize, &job.rows, &job.columns, job.source + plane * job.rows.size * job.columns.size * itemsize, 1, 0,
               row0, rows, column0, columns, 0, slab)
     for m in range(job.outputs):
@@ -41,7 +57,8 @@ cdef int filters(Filters *job) noexcept nogil:
     cdef int threads
     axis_measure(&job.rows)
     axis_measure(&job.columns)
-    blocks.columns = min(job.OW, COLUMNS)
+    blocks.dense = is_dense(&job.rows, job.rows.step) and is_dense(&job.columns, job.rows.step)
+    blocks.columns = job.OW if blocks.dense else min(job.OW, COLUMNS)
     blocks.column_blocks = (job.OW + blocks.columns - 1) // blocks.columns
     axis_layout(&job.columns, blocks.columns, False)
     blocks.rows = job.OH

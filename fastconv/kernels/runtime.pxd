@@ -53,6 +53,8 @@ cdef extern from "registry.h" nogil:
         void (*add_scaled)(Py_ssize_t, const void *, const void *, void *, Py_ssize_t) noexcept nogil
         void (*filter_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *,
                             const void *, int, void *, Py_ssize_t) noexcept nogil
+        void (*filter3x3)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *,
+                          const void *, int, void *) noexcept nogil
         double (*peak)(Py_ssize_t, void *) noexcept nogil
         void (*winograd_input)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, void *,
                                Py_ssize_t, Py_ssize_t) noexcept nogil

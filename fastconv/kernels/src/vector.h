@@ -86,6 +86,20 @@ FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
     memcpy(lanes, p, (size_t)count * sizeof(real));
     return load(lanes);
 }
+/* The lanes low <= lane < high of what lies at p, the others zero: only those are read. */
+FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high) {
+#if defined(__AVX512F__)
+    const uint32_t bits = ((1u << high) - 1) & ~((1u << low) - 1);
+#if FC_DOUBLE
+    return (vec)_mm512_maskz_loadu_pd((__mmask8)bits, p);
+#else
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)bits, p);
+#endif
+#endif
+    real lanes[VL > 0 ? VL : 1] = {0};
+    for (ptrdiff_t lane = low; lane < high; lane++) lanes[lane] = p[lane];
+    return load(lanes);
+}
 FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
 #if defined(__AVX512F__)
 #if FC_DOUBLE

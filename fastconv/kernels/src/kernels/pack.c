@@ -74,16 +74,32 @@ void FC_NAME(pack_gather)(ptrdiff_t depth, ptrdiff_t rows, ptrdiff_t width, cons
     }
 }
 
-/* The column matrix of one panel: row k is the pixels shifted by offsets[k]. Whole vectors are copied: what a segment writes
- * beyond its end is overwritten by the next one, and panel and slab have a vector to spare behind them. */
+/* One segment of all rows of a panel: whole vectors, but for the last one where nothing comes behind it. */
+FC_INLINE void copy_segment(const int vectors, ptrdiff_t depth, ptrdiff_t width, const real *from, const ptrdiff_t *offsets, real *to,
+                            ptrdiff_t last) {
+    for (ptrdiff_t k = 0; k < depth; k++, to += width) {
+        FC_UNROLL for (int i = 0; i < vectors - 1; i++) store(to + i * VL, load(from + offsets[k] + i * VL));
+        const vec end = load(from + offsets[k] + (vectors - 1) * VL);
+        if (last == VL) store(to + (vectors - 1) * VL, end);
+        else store_part(to + (vectors - 1) * VL, end, last);
+    }
+}
+
+/* The column matrix of one panel: row k is the pixels shifted by offsets[k]. What a segment writes beyond its end is overwritten by the
+ * next one; the slab has a vector to spare behind it. */
 void FC_NAME(pack_panel)(ptrdiff_t depth, ptrdiff_t width, const void *slab, const ptrdiff_t *offsets, ptrdiff_t segments,
                          const fc_segment *segment, void *panel) {
-    real *to = panel;
-    for (ptrdiff_t k = 0; k < depth; k++, to += width) {
-        const real *from = (const real *)slab + offsets[k];
-        for (ptrdiff_t s = 0; s < segments; s++)
-            for (ptrdiff_t i = 0; i < segment[s].length; i += VL)
-                store(to + segment[s].target + i, load(from + segment[s].source + i));
+    for (ptrdiff_t s = 0; s < segments; s++) {
+        const real *from = (const real *)slab + segment[s].source;
+        real *to = (real *)panel + segment[s].target;
+        for (ptrdiff_t left = segment[s].length; left > 0; left -= 3 * VL, from += 3 * VL, to += 3 * VL) {
+            /* The lanes of the last vector that are written: none behind the row of the panel, none that no segment writes again. */
+            const ptrdiff_t inside = width - (segment[s].target + (segment[s].length - 1) / VL * VL);
+            const ptrdiff_t end = s + 1 < segments ? (inside < VL ? inside : VL) : (segment[s].length - 1) % VL + 1;
+            if (left > 2 * VL) copy_segment(3, depth, width, from, offsets, to, left >= 3 * VL ? VL : end);
+            else if (left > VL) copy_segment(2, depth, width, from, offsets, to, end);
+            else copy_segment(1, depth, width, from, offsets, to, end);
+        }
     }
 }
 
@@ -125,9 +141,19 @@ void FC_NAME(pad_rows)(ptrdiff_t rows, ptrdiff_t low, ptrdiff_t count, ptrdiff_t
             for (; i + VL <= count; i += VL) store(to + low + i, load(from + i));
             if (i < count) store_part(to + low + i, load_part(from + i, count - i), count - i);
         } else {
-            if (step == 2) /* the last vector would read behind the last element */
+            if (step == 2) {
                 for (; i + VL < count; i += VL) store(to + low + i, evens(load(from + 2 * i), load(from + 2 * i + VL)));
-            for (; i < count; i++) to[low + i] = from[i * step];
+                const ptrdiff_t left = 2 * (count - i) - 1; /* elements up to the last one that counts */
+                if (left > 0)
+                    store_part(to + low + i, evens(load_part(from + 2 * i, left < VL ? left : VL),
+                                                   load_part(from + 2 * i + VL, left > VL ? left - VL : 0)), count - i);
+            } else {
+                if (step == 4)
+                    for (; i + VL < count; i += VL)
+                        store(to + low + i, evens(evens(load(from + 4 * i), load(from + 4 * i + VL)),
+                                                  evens(load(from + 4 * i + 2 * VL), load_part(from + 4 * i + 3 * VL, VL - 3))));
+                for (; i < count; i++) to[low + i] = from[i * step];
+            }
         }
         for (ptrdiff_t j = low + count; j < pitch; j++) to[j] = fill;
     }
