@@ -4,9 +4,10 @@
 
     y = fc.conv2d(x, w, padding="same")            # torch.nn.functional's names and semantics, on arrays
     net = fc.models.lenet()                        # layers with forward and backward
+    plan = fc.compile(net, (1, 28, 28), batch=256) # prepared for inference: plan(x)
     fc.count(net, (1, 28, 28))                     # what it costs, layer by layer
 
-The operators and settings are here; nn, models, training, counting and benchmark are imported when first used.
+The operators and settings are here; nn, models, plan, training, counting and benchmark are imported when first used.
 """
 
 from fastconv import functional
@@ -28,12 +29,14 @@ from fastconv.functional import (
     tanh,
     unfold,
 )
-from fastconv.settings import get_num_threads, set_num_threads, show_config
+from fastconv.settings import allow_winograd, get_num_threads, set_num_threads, show_config
 
-_LAZY_MODULES = ("benchmark", "counting", "models", "nn", "training")
+_LAZY_MODULES = ("benchmark", "counting", "models", "nn", "plan", "signal", "training")
+_LAZY_FUNCTIONS = {"count": "counting", "compile": "plan"}
 
 __all__ = [
     "__version__",
+    "allow_winograd",
     "avg_pool2d",
     "col2im",
     "conv2d",
@@ -61,13 +64,14 @@ def __getattr__(name):
         from importlib import import_module
 
         return import_module(f"fastconv.{name}")
-    if name == "count":
-        from fastconv.counting import count
+    if name in _LAZY_FUNCTIONS:
+        from importlib import import_module
 
-        globals()["count"] = count
-        return count
+        function = getattr(import_module(f"fastconv.{_LAZY_FUNCTIONS[name]}"), name)
+        globals()[name] = function
+        return function
     raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY_MODULES, "count"})
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_FUNCTIONS})

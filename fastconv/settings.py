@@ -1,10 +1,15 @@
-"""Settings of the process, read and set in one place: threads, and what the build and this machine offer.
+"""Settings of the process, read and set in one place: threads, Winograd, and what the build and this machine offer.
 
 How many threads a kernel may use:
 1. what set_num_threads said last;
 2. else the limit that threadpoolctl or OMP_NUM_THREADS gives the OpenMP runtime (the kernels ask it at every call);
 3. else the processors that this process may use: its affinity, and its cgroup's CPU quota rounded up.
 The third is read once, at import. Small calls run on one thread whatever the limit.
+
+Whether float32 convolutions of 3 x 3 may use Winograd's algorithm, which is faster and less accurate:
+1. what allow_winograd said last;
+2. else FASTCONV_WINOGRAD, 0 or 1, read at import;
+3. else yes.
 """
 
 import os
@@ -49,12 +54,46 @@ def get_num_threads():
     return runtime.get_num_threads()
 
 
+def allow_winograd(flag):
+    """Lets float32 convolutions of 3 x 3 with stride 1 use Winograd's algorithm, or keeps them to direct sums.
+
+    It needs a quarter (F(4x4, 3x3)) to less than a half (F(2x2, 3x3)) of the multiplications. Its rounding errors are
+    at most four times those of a direct sum on average, and relative to the largest terms near a pixel, not to the
+    pixel's own. Plans that are compiled already keep what they chose.
+
+    Args:
+        flag: True or False.
+
+    Raises:
+        TypeError: flag is no boolean.
+
+    Example:
+        >>> allow_winograd(False)
+        >>> is_winograd_allowed()
+        False
+
+    Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016), https://arxiv.org/abs/1509.09308
+    """
+    runtime.allow_winograd(args.flag(flag, "flag"))
+
+
+def is_winograd_allowed():
+    """Whether convolutions may use Winograd's algorithm now.
+
+    Example:
+        >>> allow_winograd(True)
+        >>> is_winograd_allowed()
+        True
+    """
+    return runtime.is_winograd_allowed()
+
+
 def config():
     """What this build and this machine offer, as a dict that JSON can hold.
 
     Returns:
-        version, isa (the instruction set in use), available_isas, threads, threads_reason, openmp, compiler, flags,
-        cython, bounds_checks.
+        version, isa (the instruction set in use), available_isas, threads, threads_reason, winograd (whether it is
+        allowed), openmp, compiler, flags, cython, bounds_checks.
 
     Example:
         >>> config()["isa"] in config()["available_isas"]
@@ -67,6 +106,7 @@ def config():
         "available_isas": list(runtime.available_isas()),
         "threads": runtime.get_num_threads(),
         "threads_reason": _threads_reason(build),
+        "winograd": runtime.is_winograd_allowed(),
         "openmp": build.get("openmp", "none"),
         "compiler": build.get("compiler", "unknown"),
         "flags": build.get("flags", ""),
@@ -82,6 +122,7 @@ def show_config():
         ("fastconv", facts["version"]),
         ("instruction set", f"{facts['isa']} (of {', '.join(facts['available_isas'])})"),
         ("threads", f"{facts['threads']} ({facts['threads_reason']})"),
+        ("Winograd", "allowed" if facts["winograd"] else "not allowed"),
         ("OpenMP", facts["openmp"]),
         ("compiler", facts["compiler"]),
         ("bounds checks", "on" if facts["bounds_checks"] else "off"),
@@ -108,6 +149,13 @@ def _omp_num_threads():
     """The first number of OMP_NUM_THREADS (a list has one for each level of nesting), or None."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def _winograd_from_environment():
+    value = os.environ.get("FASTCONV_WINOGRAD", "")
+    if value not in ("", "0", "1"):
+        raise ValueError(f"FASTCONV_WINOGRAD (={value!r}) must be 0 or 1")
+    return value != "0"
 
 
 # --- the processors this process may use ----------------------------------------------------------------------------
@@ -190,3 +238,4 @@ def _read(path):
 
 _default_threads, _default_reason = _usable_processors()
 runtime.set_default_threads(_omp_num_threads() or _default_threads)
+runtime.allow_winograd(_winograd_from_environment())

@@ -1,5 +1,12 @@
 """The compiled part: instruction sets, what they are allowed to differ in, and what an import brings along."""
 
+import importlib.metadata
+import importlib.util
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
 import process
 import pytest
@@ -124,19 +131,68 @@ def test_build_info_tells_what_was_built():
     assert info["compiler"] and info["openmp"]
 
 
-HEAVY = {"rich", "matplotlib", "scipy", "torch", "gzip", "json", "argparse", "urllib.request", "hypothesis", "pytest"}
+IMPORTED = """
+import sys, numpy
+before = set(sys.modules)
+import fastconv as fc
+print(*sorted(set(sys.modules) - before))
+"""
 
 
 def test_import_brings_numpy_alone():
-    modules = "print(*sys.modules, sep='\\n')"
-    of_numpy = set(process.check(f"import sys, numpy; {modules}").split())
-    of_fastconv = set(process.check(f"import sys, fastconv; {modules}").split())
-    assert not (of_fastconv - of_numpy) & HEAVY
+    """No other package, and of the standard library and of fastconv nothing that only training or the command needs."""
+    brought = process.check(IMPORTED).split()
+    packages = {name.partition(".")[0] for name in brought}
+    foreign = {name for name in packages - set(sys.stdlib_module_names) if not name.startswith(("fastconv", "_cython"))}
+    assert foreign <= {"cython_runtime"}
+    assert not packages & {"argparse", "gzip", "json", "subprocess", "urllib", "zipfile"}
+    rooms = {name.split(".")[1] for name in brought if name.startswith("fastconv.")}
+    assert rooms == {"_arguments", "_version", "functional", "kernels", "settings"}
+
+
+def test_the_other_rooms_come_when_asked_for():
+    rooms = ("benchmark", "counting", "models", "nn", "plan", "signal", "training")
+    asked = "; ".join(f"assert fc.{room}.__name__ == 'fastconv.{room}'" for room in rooms)
+    process.check(f"import fastconv as fc; {asked}; fc.nn.ReLU, fc.count, fc.compile, fc.signal.correlate2d")
+
+
+# --- what is installed ----------------------------------------------------------------------------------------------
+
+PACKAGE = Path(fc.__file__).parent
+DRIVERS = [module.name for module in pkgutil.iter_modules([str(PACKAGE / "kernels")])]
+
+
+def test_drivers_are_found():
+    assert {"conv", "pool", "runtime"} <= set(DRIVERS)
+
+
+def test_the_version_is_the_one_installed():
+    assert importlib.metadata.version("fastconv") == fc.__version__
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_drivers_keep_to_the_stable_abi(driver):
+    """One file for all CPython versions: its name carries none."""
+    file = importlib.util.find_spec(f"fastconv.kernels.{driver}").origin
+    assert Path(file).name in (f"{driver}.abi3.so", f"{driver}.pyd")
+
+
+def test_the_package_is_small():
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in files) < 2e6
+
+
+def test_the_readme_example_runs(capsys):
+    readme = Path(__file__).parents[1] / "README.md"
+    (example,) = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, str(readme), "exec"), {})
+    assert capsys.readouterr().out == "(256, 10) Total(parameters=61706, macs=416520, dense_parameters=5634974)\n"
 
 
 PUBLIC = """
 conv2d max_pool2d avg_pool2d unfold fold im2col col2im linear relu sigmoid tanh softmax log_softmax cross_entropy
-mse_loss set_num_threads get_num_threads show_config count nn models training counting functional
+mse_loss set_num_threads get_num_threads allow_winograd show_config count compile nn models plan signal
+training counting benchmark functional
 """.split()  # noqa: SIM905 - longer one by one
 
 

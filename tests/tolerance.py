@@ -6,15 +6,40 @@ from reference import Sum
 DTYPES = (np.float32, np.float64)
 
 
-def assert_sums(actual, expected: Sum, dtype):
+# How far Winograd's algorithm may be off, in units of what a direct sum may, taken over the tile (see `assert_sums`).
+WINOGRAD = {"winograd4": 4.0, "winograd2": 1.0}
+_WINOGRAD_CHANNELS = 16  # conv2d takes it from so many input and output channels on
+
+
+def assert_sums(actual, expected: Sum, dtype, winograd=0.0):
     """A kernel's result against a sum of products.
 
     Rounding K products and additions in a random-walk manner errs by about sqrt(K) eps of the sum of magnitudes; the 4
     covers the last roundings, and the reference's own in float64.
+
+    winograd: a factor of WINOGRAD. A tile of F(4x4, 3x3) mixes 6 x 6 pixels, so its errors follow the largest of the
+    sums nearby, in the 7 x 7 pixels around: a dark pixel beside a bright one has the bright one's error.
     """
-    eps = np.finfo(dtype).eps
-    bound = (4 + np.sqrt(expected.terms)) * eps * expected.magnitude
+    magnitude = winograd * _largest_nearby(expected.magnitude) if winograd else expected.magnitude
+    with np.errstate(all="ignore"):
+        bound = (4 + np.sqrt(expected.terms)) * np.finfo(dtype).eps * magnitude
     _compare(actual, expected.value, bound, dtype)
+
+
+def winograd_factor(weight_shape, dtype, stride=1, padding=0, dilation=1, groups=1):
+    """What `assert_sums` allows a function that may choose Winograd's algorithm for itself."""
+    suits = dtype == np.float32 and tuple(weight_shape[2:]) == (3, 3) and groups == 1
+    suits = suits and all(step in (1, (1, 1)) for step in (stride, dilation))
+    return max(WINOGRAD.values()) if suits and min(weight_shape[:2]) >= _WINOGRAD_CHANNELS else 0.0
+
+
+def _largest_nearby(magnitude, reach=3):
+    """The maximum over the pixels at most `reach` away. An image that is not finite is summed directly: no excuse."""
+    for axis in (-2, -1):
+        pads = [(reach, reach) if each == axis % magnitude.ndim else (0, 0) for each in range(magnitude.ndim)]
+        padded = np.pad(np.where(np.isfinite(magnitude), magnitude, 0), pads)
+        magnitude = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis).max(axis=-1)
+    return magnitude
 
 
 def assert_close(actual, expected, dtype, ulps=8, scale=None):

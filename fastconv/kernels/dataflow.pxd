@@ -11,7 +11,9 @@ cdef enum Dataflow:
     FILTERS     # one channel's filter at a time, rows abreast
     WINOGRAD4   # F(4x4, 3x3)
     WINOGRAD2   # F(2x2, 3x3)
-    DATAFLOWS
+
+cdef enum:
+    DATAFLOWS = 5
 
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil

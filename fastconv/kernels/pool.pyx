@@ -11,6 +11,7 @@ from fastconv.kernels.slab cimport (
 
 cdef enum:
     SLAB_BYTES = 64 * 1024       # a part of the second-level cache; a slab has at least one output row
+    MOST_PIXELS = 2147483647     # of a plane whose places fit the lanes of a vector of floats
 
 cdef struct Pool:
     const fc_kernels *kernel
@@ -19,11 +20,13 @@ cdef struct Pool:
     bint count_include_pad
     Py_ssize_t divisor_override  # 0: the size of the window
     Axis rows, columns
-    Py_ssize_t block_rows, row_blocks
+    Py_ssize_t block_rows, row_blocks, block_windows
     const char *input
     char *output
     int64_t *indices           # or NULL
-    char *divisors               # (OW) elements a window has along its row, for averages; or NULL for a maximum
+    char *divisors               # (OW) elements that a window has along its row, for averages; or NULL for a maximum
+    char *factors                # (OH) the rows that it has, or the divisor that overrides both
+    bint direct                  # on the image as it lies; otherwise by a slab
 
 
 cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,
@@ -31,8 +34,10 @@ cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize
     job.kernel, job.itemsize, job.planes = kernels(image.itemsize), image.itemsize, image.shape[0] * image.shape[1]
     job.H, job.W, job.OH, job.OW, job.KH, job.KW = image.shape[2], image.shape[3], pooled.shape[2], pooled.shape[3], kernel_h, kernel_w
     job.stride_h, job.stride_w, job.pad_h, job.pad_w, job.dil_h, job.dil_w = stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
-    job.indices, job.divisors = NULL, NULL
+    job.indices, job.divisors, job.factors = NULL, NULL, NULL
     job.count_include_pad, job.divisor_override = False, 0
+    job.direct = (2 <= kernel_w <= 3 and dil_h == 1 and dil_w == 1 and stride_h == stride_w and stride_w <= 2
+                  and job.H * job.W < MOST_PIXELS)
     return 0
 
 
@@ -67,21 +72,36 @@ cdef Py_ssize_t window_count(const Pool *job, Py_ssize_t place, Py_ssize_t kerne
 
 
 cdef int make_divisors(Pool *job) noexcept nogil:
-    cdef Py_ssize_t q
-    job.divisors = <char *> allocate((job.OW + job.kernel.lanes) * job.itemsize)
+    cdef Py_ssize_t i
+    cdef double count
+    job.divisors = <char *> allocate((job.OW + job.OH + job.kernel.lanes) * job.itemsize)
     if job.divisors == NULL:
         return -1
-    for q in range(job.OW):
-        job.kernel.fill(1, 1.0 if job.divisor_override else
-                        <double> window_count(job, q * job.stride_w - job.pad_w, job.KW, job.pad_w, job.W), job.divisors + q * job.itemsize)
-    job.kernel.fill(job.kernel.lanes, 1, job.divisors + job.OW * job.itemsize)
+    job.factors = job.divisors + (job.OW + job.kernel.lanes) * job.itemsize
+    job.kernel.fill(job.OW + job.kernel.lanes, 1, job.divisors)
+    job.kernel.fill(job.OH, job.divisor_override, job.factors)
+    if job.divisor_override == 0:
+        for i in range(job.OW):
+            count = window_count(job, i * job.stride_w - job.pad_w, job.KW, job.pad_w, job.W)
+            job.kernel.fill(1, count, job.divisors + i * job.itemsize)
+        for i in range(job.OH):
+            count = window_count(job, i * job.stride_h - job.pad_h, job.KH, job.pad_h, job.H)
+            job.kernel.fill(1, count, job.factors + i * job.itemsize)
     return 0
 
 
 cdef double row_factor(const Pool *job, Py_ssize_t i) noexcept nogil:
-    if job.divisor_override:
-        return job.divisor_override
-    return window_count(job, i * job.stride_h - job.pad_h, job.KH, job.pad_h, job.H)
+    return (<double *> job.factors)[i] if job.itemsize == 8 else (<float *> job.factors)[i]
+
+
+cdef void direct_block(const Pool *job, Py_ssize_t task) noexcept nogil:
+    cdef Py_ssize_t plane = task // job.row_blocks, row0 = task % job.row_blocks * job.block_rows
+    cdef Py_ssize_t output = (plane * job.OH + row0) * job.OW
+    job.kernel.pool_rows(
+        job.KH, <int> job.KW, <int> job.stride_w, min(job.block_rows, job.OH - row0), job.OW,
+        job.input + plane * job.H * job.W * job.itemsize, job.H, job.W, row0 * job.stride_h - job.pad_h, -job.pad_w,
+        job.divisors, job.factors + row0 * job.itemsize if job.factors != NULL else NULL, job.output + output * job.itemsize,
+        job.indices + output if job.indices != NULL else NULL)
 
 
 cdef void pool_block(const Pool *job, Py_ssize_t task, char *slab, Py_ssize_t *offsets, Py_ssize_t *positions) noexcept nogil:
@@ -123,9 +143,22 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
     cdef int threads, status = -1
     if job.planes * job.OH * job.OW == 0:
         return 0
-    if pool_slab(job) == 0 and (not average or make_divisors(job) == 0):
+    threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
+    if average and make_divisors(job) != 0:
+        return -1
+    if job.direct:
+        job.block_rows = max(1, min(job.OH, SLAB_BYTES // (job.W * job.stride_h * job.itemsize)))
+        job.row_blocks = (job.OH + job.block_rows - 1) // job.block_rows
         tasks = job.planes * job.row_blocks
-        threads = <int> min(threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW), tasks)
+        with parallel(num_threads=threads):
+            note_team()
+            for task in prange(tasks, schedule="static"):
+                direct_block(job, task)
+        release(job.divisors)
+        return 0
+    if pool_slab(job) == 0:
+        tasks = job.planes * job.row_blocks
+        threads = <int> min(threads, tasks)
         slab_bytes = ((slab_channel(&job.rows, &job.columns, job.kernel.lanes) + 2 * job.kernel.lanes) * job.itemsize + 63) // 64 * 64
         table = job.KH * job.KW + 1
         a_thread = slab_bytes + (2 * table * sizeof(Py_ssize_t) + 63) // 64 * 64
@@ -194,8 +227,24 @@ def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, 
         raise MemoryError("avg_pool2d: no memory for the workspace")
 
 
+cdef void spread_rows(const Pool *job, const char *gradient, char *image, Py_ssize_t h0, Py_ssize_t h1, char *workspace) noexcept nogil:
+    """Rows h0 to h1 of one plane, at a column stride of 1 or 2: the windows' shares, then for each row the windows that reach it."""
+    cdef Py_ssize_t itemsize = job.itemsize, h, i, first, stop
+    cdef Py_ssize_t low = max(ceil_div(h0 + job.pad_h - job.KH + 1, job.stride_h), 0)
+    cdef Py_ssize_t high = min((h1 - 1 + job.pad_h) // job.stride_h + 1, job.OH)
+    cdef char *sums = workspace + job.block_windows * job.OW * itemsize
+    for i in range(low, high):
+        job.kernel.share_row(job.OW, gradient + i * job.OW * itemsize, job.divisors, row_factor(job, i),
+                             workspace + (i - low) * job.OW * itemsize)
+    for h in range(h0, h1):
+        first = max(ceil_div(h + job.pad_h - job.KH + 1, job.stride_h), 0)
+        stop = max(min((h + job.pad_h) // job.stride_h + 1, job.OH), first)
+        job.kernel.spread_row(job.KW, <int> job.stride_w, job.pad_w, job.OW, stop - first, workspace + (first - low) * job.OW * itemsize,
+                              job.OW, sums, image + h * job.W * itemsize, job.W)
+
+
 cdef void spread_plane(const Pool *job, const char *gradient, char *image, char *share) noexcept nogil:
-    """Every window adds its share of the gradient to its pixels."""
+    """Every window adds its share of the gradient to its pixels, at any stride."""
     cdef Py_ssize_t i, kh, kw, h, w0, low, high
     job.kernel.fill(job.H * job.W, 0, image)
     for i in range(job.OH):
@@ -212,29 +261,49 @@ cdef void spread_plane(const Pool *job, const char *gradient, char *image, char 
                                        image + (h * job.W + w0 + low * job.stride_w) * job.itemsize, job.stride_w)
 
 
+cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept nogil:
+    """Run the job; -1 when memory is out."""
+    cdef Py_ssize_t task, plane, h0, a_thread
+    cdef char *workspace
+    cdef int threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
+    job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize)))
+    job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
+    job.block_windows = min(job.OH, (job.block_rows + job.KH - 2) // job.stride_h + 2)
+    a_thread = (((job.block_windows + 1) * job.OW + job.KW + 2 * job.kernel.lanes) * job.itemsize + 63) // 64 * 64
+    workspace = <char *> allocate(threads * a_thread)
+    if workspace == NULL or make_divisors(job) != 0:
+        release(workspace)
+        return -1
+    with parallel(num_threads=threads):
+        note_team()
+        if job.stride_w <= 2:
+            for task in prange(job.planes * job.row_blocks, schedule="static"):
+                plane = task // job.row_blocks
+                h0 = task % job.row_blocks * job.block_rows
+                spread_rows(job, gradient + plane * job.OH * job.OW * job.itemsize, image + plane * job.H * job.W * job.itemsize,
+                            h0, min(h0 + job.block_rows, job.H), workspace + threadid() * a_thread)
+        else:
+            for task in prange(job.planes, schedule="static"):
+                spread_plane(job, gradient + task * job.OH * job.OW * job.itemsize, image + task * job.H * job.W * job.itemsize,
+                             workspace + threadid() * a_thread)
+    release(workspace)
+    release(job.divisors)
+    return 0
+
+
 def avg_pool2d_backward(grad_output, grad_input, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
                         Py_ssize_t pad_h, Py_ssize_t pad_w, bint count_include_pad, Py_ssize_t divisor_override):
     cdef Array g, x
     cdef Pool job
-    cdef Py_ssize_t plane, a_thread
-    cdef char *workspace = NULL
-    cdef int threads, status = -1
+    cdef int status = 0
     view(grad_output, &g)
     view(grad_input, &x, True)
     pool_start(&job, &x, &g, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1)
     job.count_include_pad, job.divisor_override = count_include_pad, divisor_override
     with nogil:
-        threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
-        a_thread = (job.OW * job.itemsize + 63) // 64 * 64
-        workspace = <char *> allocate(threads * a_thread)
-        if workspace != NULL and make_divisors(&job) == 0:
-            status = 0
-            with parallel(num_threads=threads):
-                note_team()
-                for plane in prange(job.planes, schedule="static"):
-                    spread_plane(&job, g.data + plane * job.OH * job.OW * g.itemsize, x.data + plane * job.H * job.W * g.itemsize,
-                                 workspace + threadid() * a_thread)
-        release(workspace)
-        release(job.divisors)
+        if g.size == 0:
+            job.kernel.fill(x.size, 0, x.data)
+        elif x.size > 0:
+            status = average_backward(&job, g.data, x.data)
     if status != 0:
         raise MemoryError("avg_pool2d_backward: no memory for the workspace")

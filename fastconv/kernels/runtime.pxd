@@ -55,6 +55,10 @@ cdef extern from "registry.h" nogil:
                             const void *, int, void *, Py_ssize_t) noexcept nogil
         void (*filter3x3)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *,
                           const void *, int, void *) noexcept nogil
+        void (*pool_rows)(Py_ssize_t, int, int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                          Py_ssize_t, const void *, const void *, void *, int64_t *) noexcept nogil
+        void (*spread_row)(Py_ssize_t, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, void *,
+                           Py_ssize_t) noexcept nogil
         double (*peak)(Py_ssize_t, void *) noexcept nogil
         void (*winograd_input)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, void *,
                                Py_ssize_t, Py_ssize_t) noexcept nogil

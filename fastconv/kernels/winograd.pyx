@@ -169,7 +169,7 @@ cdef int winograd(Winograd *job) noexcept nogil:
     cdef Py_ssize_t vectors = job.kernel.tile_vectors
     cdef Py_ssize_t channel_steps = (job.channels + CHANNEL_STEP - 1) // CHANNEL_STEP
     cdef Py_ssize_t output_steps = (job.outputs + PANEL_OUTPUTS - 1) // PANEL_OUTPUTS
-    cdef Py_ssize_t i, k, first, together, table_bytes
+    cdef Py_ssize_t i, k, first = 0, together, table_bytes
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef char *products

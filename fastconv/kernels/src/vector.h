@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -67,6 +67,21 @@ FC_INLINE mask as_bits(vec v) { mask m; memcpy(&m, &v, sizeof m); return m; }
 FC_INLINE vec from_bits(mask m) { vec v; memcpy(&v, &m, sizeof v); return v; }
 #endif
 
+/* a where a > b, otherwise b: b where either is a NaN. One instruction where there is one; the compiler does not find it by itself. */
+FC_INLINE vec larger(vec a, vec b) {
+#if defined(__AVX512F__) && FC_DOUBLE
+    return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX512F__)
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__) && FC_DOUBLE
+    return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__AVX2__)
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return pick((mask)(a > b), a, b);
+#endif
+}
+
 #if defined(__GNUC__)
 #define FC_UNROLL _Pragma("GCC unroll 32")
 #else
@@ -86,18 +101,18 @@ FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
     memcpy(lanes, p, (size_t)count * sizeof(real));
     return load(lanes);
 }
-/* The lanes low <= lane < high of what lies at p, the others zero: only those are read. */
-FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high) {
+/* The lanes low <= lane < high of what lies at p, the others `filler`: only those are read. */
+FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real filler) {
 #if defined(__AVX512F__)
     const uint32_t bits = ((1u << high) - 1) & ~((1u << low) - 1);
 #if FC_DOUBLE
-    return (vec)_mm512_maskz_loadu_pd((__mmask8)bits, p);
+    return (vec)_mm512_mask_loadu_pd((__m512d)broadcast(filler), (__mmask8)bits, p);
 #else
-    return (vec)_mm512_maskz_loadu_ps((__mmask16)bits, p);
+    return (vec)_mm512_mask_loadu_ps((__m512)broadcast(filler), (__mmask16)bits, p);
 #endif
 #endif
-    real lanes[VL > 0 ? VL : 1] = {0};
-    for (ptrdiff_t lane = low; lane < high; lane++) lanes[lane] = p[lane];
+    real lanes[VL > 0 ? VL : 1];
+    for (ptrdiff_t lane = 0; lane < VL; lane++) lanes[lane] = lane >= low && lane < high ? p[lane] : filler;
     return load(lanes);
 }
 FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {

@@ -40,8 +40,13 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
 
 #define SIZE(rows, vectors) \
     static void tile_##rows##x##vectors(const fc_tile *t) { tile_body(t, rows, vectors); }
+#if FC_REGISTERS == 32 || defined(__FMA__)
 #define SIZES(rows) SIZE(rows, 1) SIZE(rows, 2) SIZE(rows, 3)
 #define ENTRY(rows) {tile_##rows##x1, tile_##rows##x2, tile_##rows##x3},
+#else
+#define SIZES(rows) SIZE(rows, 1) SIZE(rows, 2)
+#define ENTRY(rows) {tile_##rows##x1, tile_##rows##x2},
+#endif
 SIZES(1) SIZES(2) SIZES(3) SIZES(4)
 #if FC_REGISTERS == 32
 SIZES(5) SIZES(6) SIZES(7) SIZES(8)

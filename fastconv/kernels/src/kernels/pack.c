@@ -148,10 +148,10 @@ void FC_NAME(pad_rows)(ptrdiff_t rows, ptrdiff_t low, ptrdiff_t count, ptrdiff_t
                     store_part(to + low + i, evens(load_part(from + 2 * i, left < VL ? left : VL),
                                                    load_part(from + 2 * i + VL, left > VL ? left - VL : 0)), count - i);
             } else {
-                if (step == 4)
+                if (step == 4 && VL >= 4)
                     for (; i + VL < count; i += VL)
                         store(to + low + i, evens(evens(load(from + 4 * i), load(from + 4 * i + VL)),
-                                                  evens(load(from + 4 * i + 2 * VL), load_part(from + 4 * i + 3 * VL, VL - 3))));
+                                                  evens(load(from + 4 * i + 2 * VL), load_part(from + 4 * i + 3 * VL, VL >= 4 ? VL - 3 : 0))));
                 for (; i < count; i++) to[low + i] = from[i * step];
             }
         }

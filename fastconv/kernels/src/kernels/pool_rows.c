@@ -1,0 +1,165 @@
+/* Pooling with windows of 2 or 3 columns and any number of rows, at stride 1 or 2, of a plane as it lies in memory. A strip is one vector
+ * of output columns and all rows. */
+#include <math.h>
+
+#include "row_taps.h"
+
+enum { MAXIMUM, ARGMAXIMUM, MEAN };
+
+typedef struct {
+    ptrdiff_t KH, rows, columns, H, W, top, left;
+    const real *source, *divisors, *factors;
+    real *output;
+    int64_t *indices;
+} plane_of;
+
+FC_INLINE void put(vec value, real *output, ptrdiff_t lanes) {
+    if (lanes >= VL) store(output, value);
+    else store_part(output, value, lanes);
+}
+
+/* Larger, or a NaN: a NaN stays, and the first of equal values is kept. */
+FC_INLINE mask wins(vec value, vec best) { return (mask)(value > best) | (mask)(value != value); }
+
+static int any(mask m, ptrdiff_t lanes) {
+    integer lane[FC_BYTES / sizeof(real)], found = 0;
+    memcpy(lane, &m, sizeof m);
+    for (ptrdiff_t i = 0; i < VL && i < lanes; i++) found |= lane[i];
+    return found != 0;
+}
+
+/* False where a NaN may be among the taps and `careful` is off: then the maximum has to be taken again with care. */
+FC_INLINE int maximum_strip(const int stride, const int KW, const int whole, const int careful, const plane_of *t, const row_span *span,
+                            ptrdiff_t column) {
+    mask doubt = mask_of(0);
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        const ptrdiff_t y = t->top + r * stride;
+        vec best = broadcast(-INFINITY), total = broadcast(0), pixels[MOST_TAPS];
+        for (ptrdiff_t kh = y < 0 ? -y : 0; kh < t->KH && y + kh < t->H; kh++) {
+            load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, -INFINITY, pixels);
+            FC_UNROLL for (int kw = 0; kw < KW; kw++) {
+                if (careful) {
+                    best = pick(wins(pixels[kw], best), pixels[kw], best);
+                } else {
+                    best = larger(pixels[kw], best);
+                    total += pixels[kw]; /* a NaN where a tap is one, or where infinities meet */
+                }
+            }
+        }
+        if (!careful) doubt |= (mask)(total != total);
+        put(best, t->output + r * t->columns + column, t->columns - column);
+    }
+    return careful || !any(doubt, t->columns - column);
+}
+
+/* False where a window holds nothing above minus infinity and `careful` is off. */
+FC_INLINE int argmaximum_strip(const int stride, const int KW, const int whole, const int careful, const plane_of *t, const row_span *span,
+                               ptrdiff_t column) {
+    const ptrdiff_t lanes = t->columns - column < VL ? t->columns - column : VL;
+    mask doubt = mask_of(0);
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        const ptrdiff_t y = t->top + r * stride, first = y < 0 ? -y : 0;
+        vec best = broadcast(-INFINITY), pixels[MOST_TAPS];
+        mask winner = mask_of(-1); /* the offset from the window's first element */
+        for (ptrdiff_t kh = first; kh < t->KH && y + kh < t->H; kh++) {
+            load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, -INFINITY, pixels);
+            FC_UNROLL for (int kw = 0; kw < KW; kw++) {
+                const mask better = wins(pixels[kw], best), offset = mask_of((integer)(kh * t->W + kw));
+                best = pick(better, pixels[kw], best);
+                winner = (better & offset) | (~better & winner);
+            }
+        }
+        put(best, t->output + r * t->columns + column, t->columns - column);
+        doubt |= (mask)(winner < mask_of(0));
+        integer offset[FC_BYTES / sizeof(real)];
+        memcpy(offset, &winner, sizeof winner);
+        int64_t *indices = t->indices + r * t->columns + column;
+        const int64_t origin = y * t->W + t->left + column * stride;
+        for (ptrdiff_t lane = 0; lane < lanes; lane++) indices[lane] = origin + lane * stride + offset[lane];
+        for (ptrdiff_t lane = 0; careful && lane < lanes; lane++)
+            if (offset[lane] < 0) { /* the window's first element inside the image */
+                const ptrdiff_t x = t->left + (column + lane) * stride, inside = y + first < t->H ? y + first : t->H - 1;
+                indices[lane] = inside * t->W + (x < 0 ? 0 : x < t->W ? x : t->W - 1);
+            }
+    }
+    return careful || !any(doubt, lanes);
+}
+
+FC_INLINE void mean_strip(const int stride, const int KW, const int whole, const plane_of *t, const row_span *span, ptrdiff_t column) {
+    const ptrdiff_t lanes = t->columns - column < VL ? t->columns - column : VL;
+    const vec divisors = lanes == VL ? load(t->divisors + column) : load_part(t->divisors + column, lanes);
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        const ptrdiff_t y = t->top + r * stride;
+        vec total = broadcast(0), pixels[MOST_TAPS];
+        for (ptrdiff_t kh = y < 0 ? -y : 0; kh < t->KH && y + kh < t->H; kh++) {
+            load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, 0, pixels);
+            FC_UNROLL for (int kw = 0; kw < KW; kw++) total += pixels[kw];
+        }
+        put(total / (divisors * broadcast(t->factors[r])), t->output + r * t->columns + column, lanes);
+    }
+}
+
+FC_INLINE void plane(const int operation, const int stride, const int KW, const plane_of *t) {
+    for (ptrdiff_t column = 0; column < t->columns; column += VL) {
+        const row_span span = span_of(stride, KW, t->left + column * stride, t->W);
+        if (operation == MAXIMUM) {
+            if (!(span.whole ? maximum_strip(stride, KW, 1, 0, t, &span, column) : maximum_strip(stride, KW, 0, 0, t, &span, column)))
+                maximum_strip(stride, KW, 0, 1, t, &span, column);
+        } else if (operation == ARGMAXIMUM) {
+            if (!(span.whole ? argmaximum_strip(stride, KW, 1, 0, t, &span, column)
+                             : argmaximum_strip(stride, KW, 0, 0, t, &span, column)))
+                argmaximum_strip(stride, KW, 0, 1, t, &span, column);
+        } else {
+            if (span.whole) mean_strip(stride, KW, 1, t, &span, column);
+            else mean_strip(stride, KW, 0, t, &span, column);
+        }
+    }
+}
+
+/* `rows` rows of `columns` outputs of the plane (H, W); window (0, 0) begins at (top, left). indices (of the maximum, flat in the plane)
+ * may be NULL; with divisors (a column) and factors (a row) not NULL the mean is taken instead: sum / (divisor * factor). */
+void FC_NAME(pool_rows)(ptrdiff_t KH, int KW, int stride, ptrdiff_t rows, ptrdiff_t columns, const void *source, ptrdiff_t H, ptrdiff_t W,
+                        ptrdiff_t top, ptrdiff_t left, const void *divisors, const void *factors, void *output, int64_t *indices) {
+    const plane_of t = {KH, rows, columns, H, W, top, left, source, divisors, factors, output, indices};
+#define SIZES(operation)                                   \
+    if (stride == 1 && KW == 2) plane(operation, 1, 2, &t); \
+    else if (stride == 1) plane(operation, 1, 3, &t);       \
+    else if (KW == 2) plane(operation, 2, 2, &t);           \
+    else plane(operation, 2, 3, &t)
+    if (divisors) { SIZES(MEAN); }
+    else if (indices) { SIZES(ARGMAXIMUM); }
+    else { SIZES(MAXIMUM); }
+}
+
+/* The transpose of a mean along one row of the image: row[w] = the sum of the windows' shares that reach column w, at stride 1 or 2.
+ * shares: `count` rows, `pitch` apart, that are added up first; sums: room for KW + columns + 2 * VL elements. */
+void FC_NAME(spread_row)(ptrdiff_t KW, int stride, ptrdiff_t left, ptrdiff_t columns, ptrdiff_t count, const void *shares, ptrdiff_t pitch,
+                         void *sums, void *row, ptrdiff_t W) {
+    const real *from = shares;
+    real *total = (real *)sums + KW, *to = row;
+    for (ptrdiff_t q = -KW; q < 0; q++) total[q] = 0;
+    for (ptrdiff_t q = 0; q < columns; q += VL) {
+        vec sum = broadcast(0);
+        const ptrdiff_t lanes = columns - q;
+        for (ptrdiff_t i = 0; i < count; i++) sum += lanes >= VL ? load(from + i * pitch + q) : load_part(from + i * pitch + q, lanes);
+        store(total + q, sum);
+    }
+    for (ptrdiff_t q = columns; q < columns + VL; q++) total[q] = 0;
+    for (ptrdiff_t w = 0; w < W; w += stride * VL) {
+        vec phase[2];
+        for (int b = 0; b < stride; b++) {
+            /* Column w + b lies left + w + b elements behind the start of window 0; its windows begin 0 ... KW - 1 before it. */
+            const ptrdiff_t place = b + left, first = w / stride + place / stride;
+            vec sum = broadcast(0);
+            for (ptrdiff_t tap = place % stride, back = 0; tap < KW; tap += stride, back++)
+                if (first - back < columns) sum += load(total + first - back);
+            phase[b] = sum;
+        }
+        if (stride == 1) {
+            put(phase[0], to + w, W - w);
+        } else {
+            put(lows(phase[0], phase[1]), to + w, W - w);
+            if (W - w > VL) put(highs(phase[0], phase[1]), to + w + VL, W - w - VL);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+"""compile(): from layers to a plan."""
+
+from fastconv import _arguments as args
+from fastconv import nn
+from fastconv.plan import steps
+from fastconv.plan.plan import Plan
+
+
+def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
+    """Prepares a network for inference on images of one shape.
+
+    The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
+    convolution is computed along with it; other activations work in place; pooling and dense layers write into an arena
+    that is allocated here; Flatten costs nothing. Where fastconv.allow_winograd says so now, convolutions may use
+    Winograd's algorithm: also some for which functional.conv2d does not, because their weights are transformed here,
+    once. Otherwise a plan gives the bits that the network gives.
+
+    Args:
+        net: a layer of fastconv.nn, or a Sequential of them, nested or not.
+        input_shape: the shape of one image or row, without the batch: (1, 28, 28).
+        batch: the largest number of images a call; memory is laid out for so many.
+        dataflow: the name of the one that computes the network's only convolution; None: the one thought fastest. The
+            names: "panels", "rows", "filters", "winograd4", "winograd2".
+        dtype: np.float32 or np.float64, for a network without weights; None: that of the weights, or np.float32.
+
+    Returns:
+        A Plan: plan(x) is net(x), plan.memory the arena's size in bytes; print(plan) shows what it does.
+
+    Raises:
+        TypeError: something other than layers, a layer type that a plan does not know, dtypes that differ.
+        ValueError: a shape that the network does not take, a batch below 1, a dataflow that is unknown, cannot compute
+            the layer, or has no convolution, or several, to choose for.
+        MemoryError: no memory for the weights or the arena.
+
+    Example:
+        >>> net = fc.models.lenet(seed=0)
+        >>> plan = fc.compile(net, (1, 28, 28), batch=32)
+        >>> plan(np.zeros((8, 1, 28, 28), np.float32)).shape
+        (8, 10)
+    """
+    if not isinstance(net, nn.Layer):
+        raise TypeError(f"net must be a layer of fastconv.nn, got {type(net).__name__}")
+    layers = list(_leaves(net))
+    for _, layer in layers:
+        steps.check(layer)
+    shape = first = args.shape(input_shape, "input_shape", None, 1)
+    net.output_shape(shape)
+    batch = args.integer(batch, "batch", 1)
+    dtype = _common_dtype(layers, dtype)
+    if dataflow is not None:
+        _check_one_convolution(layers, dataflow)
+
+    done = []
+    for name, layer, relu in _fused(layers):
+        chosen = dataflow if isinstance(layer, nn.Conv2d) else None
+        done.append(steps.make(layer, steps.Place(name, shape, batch, dtype, relu, chosen)))
+        shape = done[-1].output_shape
+    if all(step.run is None for step in done):
+        done.append(steps.copy(steps.Place("copy", shape, batch, dtype)))
+    return Plan(_title(net, layers), tuple(done), first, shape, batch, dtype)
+
+
+def _leaves(net, prefix=""):
+    """(name, layer) of the layers that compute, in order: "0 Conv2d"; one that stands alone has no number."""
+    if isinstance(net, nn.Sequential) and type(net).forward is nn.Sequential.forward:
+        for position, layer in enumerate(net):
+            yield from _leaves(layer, f"{prefix}.{position}" if prefix else str(position))
+    else:
+        yield f"{prefix} {type(net).__name__}".strip(), net
+
+
+def _fused(layers):
+    """(name, layer, whether the ReLU behind it is computed along with it)."""
+    done = []
+    for name, layer in layers:
+        if isinstance(layer, nn.ReLU) and done and isinstance(done[-1][1], nn.Conv2d) and not done[-1][2]:
+            before, convolution, _ = done[-1]
+            done[-1] = f"{before} + {name}", convolution, True
+        else:
+            done.append((name, layer, False))
+    return done
+
+
+def _title(net, layers):
+    return repr(net) if layers and net is layers[0][1] else f"{type(net).__name__} of {len(layers)} layers"
+
+
+def _common_dtype(layers, dtype):
+    wanted = None if dtype is None else args.dtype(dtype)
+    for name, layer in layers:
+        if isinstance(layer, nn.Parametric):
+            if wanted is not None and layer.dtype != wanted:
+                raise TypeError(f"layer {name} has dtype {layer.dtype}, expected {wanted}: all of a plan must be alike")
+            wanted = layer.dtype
+    return args.FLOAT32 if wanted is None else wanted
+
+
+def _check_one_convolution(layers, dataflow):
+    count = sum(isinstance(layer, nn.Conv2d) for _, layer in layers)
+    if count != 1:
+        raise ValueError(f"dataflow (={dataflow!r}) needs a network with one convolution, got {count}")

@@ -1,0 +1,177 @@
+"""What a plan does, a kernel call a step, as data; and one rule a layer type that makes the step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from fastconv import _arguments as args
+from fastconv import nn
+from fastconv.kernels import conv, elementwise, gemm, pool
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One kernel call. Shapes are without the batch, costs are those of one image.
+
+    name: the layers that it computes, by their places in the network: "0 Conv2d + 1 ReLU"
+    dataflow: how; "view" where there is nothing to compute
+    macs: multiply-accumulates
+    bytes: input, weights and output
+    source_shape, target_shape: what the kernel wants of one image: (1, C, H, W), or (rows, features) for a dense layer;
+        a batch makes the first entry longer
+    run: run(input, output), on arrays of these shapes; None for a view
+    in_place: whether the output may be the input
+    """
+
+    name: str
+    dataflow: str
+    input_shape: Shape
+    output_shape: Shape
+    macs: int
+    bytes: int
+    source_shape: Shape
+    target_shape: Shape
+    run: Callable | None
+    in_place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a rule is told besides the layer: where it stands and what for."""
+
+    name: str
+    input_shape: Shape
+    batch: int
+    dtype: np.dtype
+    relu: bool = False  # a ReLU comes next, to be computed along
+    dataflow: str | None = None  # the one to take, by name; None: the one that is thought fastest
+
+    @property
+    def whole_shape(self) -> Shape:
+        return (self.batch, *self.input_shape)
+
+
+def make(layer, place: Place) -> Step:
+    """The step of a layer.
+
+    Raises:
+        TypeError: a layer of a type without a rule, or whose forward is not that of the rule's type.
+    """
+    return _rule(layer)(layer, place)
+
+
+def check(layer):
+    """Raises make's TypeError, before anything is prepared."""
+    _rule(layer)
+
+
+def copy(place: Place) -> Step:
+    """For a network that computes nothing: the result is a new array all the same."""
+    return _step(place, "copy", place.input_shape, lambda x, y: np.copyto(y, x))
+
+
+def _rule(layer):
+    for kind in type(layer).__mro__:
+        if kind in _RULES and type(layer).forward is kind.forward:
+            return _RULES[kind]
+    raise TypeError(
+        f"net holds a layer of type {type(layer).__name__} (= {layer!r}), which a plan cannot compute; expected "
+        f"{', '.join(sorted(kind.__name__ for kind in _RULES))} or Sequential, with their own forward"
+    )
+
+
+def _step(place, dataflow, output_shape, run, *, macs=0, weights=(), shapes=None, in_place=False):
+    """shapes: the kernel's (source, target), where they are not the image's."""
+    elements = prod(place.input_shape) + prod(output_shape) + sum(each.size for each in weights if each is not None)
+    source_shape, target_shape = shapes or ((1, *place.input_shape), (1, *output_shape))
+    return Step(
+        name=place.name,
+        dataflow=dataflow,
+        input_shape=place.input_shape,
+        output_shape=output_shape,
+        macs=macs,
+        bytes=elements * place.dtype.itemsize if run else 0,
+        source_shape=source_shape,
+        target_shape=target_shape,
+        run=run,
+        in_place=in_place,
+    )
+
+
+def _conv2d(layer, place):
+    weight, bias = layer.weight, layer.bias
+    (_, *output_shape), geometry = args.conv2d(
+        place.whole_shape, weight.shape, layer.stride, layer.padding, layer.dilation, layer.groups
+    )
+    prepared = conv.Convolution(
+        weight, bias, *place.input_shape[1:], *output_shape[1:], *geometry, relu=place.relu, dataflow=place.dataflow
+    )
+    macs = prod(output_shape) * prod(weight.shape[1:])
+    return _step(place, prepared.dataflow, tuple(output_shape), prepared.forward, macs=macs, weights=(weight, bias))
+
+
+def _linear(layer, place):
+    weight = np.array(layer.weight, order="C")
+    bias = None if layer.bias is None else np.array(layer.bias, order="C")
+    (_, *output_shape), (_, N, K) = args.linear(place.whole_shape, weight.shape)
+    rows = prod(place.input_shape[:-1])
+
+    def run(x, y):
+        gemm.linear_forward(x, weight, bias, y)
+
+    return _step(
+        place,
+        "gemm",
+        tuple(output_shape),
+        run,
+        macs=rows * N * K,
+        weights=(weight, bias),
+        shapes=((rows, K), (rows, N)),
+    )
+
+
+def _max_pool2d(layer, place):
+    (_, *output_shape), geometry = args.pool2d(
+        place.whole_shape, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode
+    )
+
+    def run(x, y):
+        pool.max_pool2d_forward(x, y, None, *geometry)
+
+    return _step(place, "pool", tuple(output_shape), run)
+
+
+def _avg_pool2d(layer, place):
+    (_, *output_shape), geometry = args.pool2d(
+        place.whole_shape, layer.kernel_size, layer.stride, layer.padding, 1, layer.ceil_mode
+    )
+    arguments = *geometry[:6], layer.count_include_pad, args.divisor(layer.divisor_override)
+
+    def run(x, y):
+        pool.avg_pool2d_forward(x, y, *arguments)
+
+    return _step(place, "pool", tuple(output_shape), run)
+
+
+def _flatten(layer, place):
+    return _step(place, "view", layer.output_shape(place.input_shape), None)
+
+
+def _elementwise(run):
+    return lambda layer, place: _step(place, "elementwise", place.input_shape, run, in_place=True)
+
+
+_RULES = {
+    nn.Conv2d: _conv2d,
+    nn.Linear: _linear,
+    nn.MaxPool2d: _max_pool2d,
+    nn.AvgPool2d: _avg_pool2d,
+    nn.Flatten: _flatten,
+    nn.ReLU: _elementwise(elementwise.relu_forward),
+    nn.Sigmoid: _elementwise(elementwise.sigmoid_forward),
+    nn.Tanh: _elementwise(elementwise.tanh_forward),
+}

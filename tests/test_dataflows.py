@@ -1,0 +1,380 @@
+"""Each dataflow of a convolution, by its name, against the reference: threads, batches, non-finite values, accuracy."""
+
+import numpy as np
+import process
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tolerance import WINOGRAD, assert_same_bits, assert_sums
+
+import fastconv as fc
+from fastconv.kernels import conv, runtime
+from fastconv.settings import is_winograd_allowed
+
+COUNTS = (1, 2, 3, 7)
+
+
+@pytest.fixture
+def winograd():
+    """Allows Winograd or not, and puts back what was."""
+    before = is_winograd_allowed()
+    yield fc.allow_winograd
+    fc.allow_winograd(before)
+
+
+class Case:
+    """A convolution and everything that the kernels want to know of it."""
+
+    def __init__(self, input_shape, weight_shape, dtype, rng, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+        self.options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
+        self.geometry = (*stride, *padding, *dilation, groups)
+        self.x, self.w, self.b = (_values(rng, s, dtype) for s in (input_shape, weight_shape, weight_shape[:1]))
+        self.dtype = dtype
+        pixels = [
+            (extent + 2 * p - d * (k - 1) - 1) // s + 1
+            for extent, p, d, k, s in zip(input_shape[2:], padding, dilation, weight_shape[2:], stride, strict=True)
+        ]
+        self.output_shape = (input_shape[0], weight_shape[0], *pixels)
+        self.sizes = (*input_shape[2:], *pixels)
+
+    def able(self, backward=False):
+        """The names of the dataflows that can compute it: the kernels' own word, checked in a test below."""
+        w, sizes = self.w, self.sizes
+        if backward:  # source and target change places
+            groups = self.options["groups"]
+            w, sizes = (
+                np.empty((w.shape[1] * groups, w.shape[0] // groups, *w.shape[2:]), self.dtype),
+                sizes[2:] + sizes[:2],
+            )
+        return conv.conv2d_dataflow(w, *sizes, *self.geometry)[1]
+
+    def forward(self, name, x=None):
+        x = self.x if x is None else x
+        y = np.full((len(x), *self.output_shape[1:]), np.nan, self.dtype)
+        conv.conv2d_forward(x, self.w, self.b, y, *self.geometry, dataflow=name)
+        return y
+
+    def prepare(self, name, relu=False):
+        return conv.Convolution(self.w, self.b, *self.sizes, *self.geometry, relu=relu, dataflow=name)
+
+    def prepared(self, name, relu=False):
+        y = np.full(self.output_shape, np.nan, self.dtype)
+        self.prepare(name, relu).forward(self.x, y)
+        return y
+
+    def backward(self, name, gy):
+        gx = np.full((len(gy), *self.x.shape[1:]), np.nan, self.dtype)
+        conv.conv2d_backward_input(gy, self.w, gx, *self.geometry, dataflow=name)
+        return gx
+
+    def check(self, name, actual, expected, channels):
+        factor = WINOGRAD.get(name, 0.0)
+        if channels < 4:  # so few terms that a pixel may weigh little here and much in the same tile's unseen part
+            factor *= 4
+        assert_sums(actual, expected, self.dtype, factor)
+
+
+def _values(rng, shape, dtype):
+    """Both signs and uneven sizes, so that a swapped or missing term shows."""
+    return (rng.standard_normal(shape) * rng.choice([0.5, 1.0, 3.0], shape)).astype(dtype)
+
+
+@st.composite
+def cases(draw):
+    """Half of them 3 x 3 with stride 1, where most dataflows apply; some depthwise, some grouped."""
+    integer = st.integers
+    dtype = draw(st.sampled_from([np.float32, np.float32, np.float64]))
+    groups = draw(st.sampled_from([1, 1, 1, 2, 5]))
+    cin = 1 if groups == 5 else draw(integer(1, 24))
+    cout = draw(integer(1, 24 if groups == 1 else 5))
+    steps = st.tuples(integer(1, 5), integer(1, 5))
+    if draw(st.booleans()):
+        kernel, stride, dilation = (3, 3), (1, 1), (1, 1)
+    else:
+        kernel, stride, dilation = (
+            draw(st.tuples(integer(1, 5), integer(1, 5))),
+            draw(steps),
+            draw(st.tuples(integer(1, 3), integer(1, 3))),
+        )
+    padding = draw(st.tuples(integer(0, 3), integer(0, 3)))
+    extents = [
+        draw(integer(max(1, d * (k - 1) + 1 - 2 * p), 21)) for k, d, p in zip(kernel, dilation, padding, strict=True)
+    ]
+    shapes = (draw(integer(1, 3)), cin * groups, *extents), (cout * groups, cin, *kernel)
+    rng = np.random.default_rng(draw(integer(0, 2**32 - 1)))
+    return Case(*shapes, dtype, rng, stride, padding, dilation, groups)
+
+
+@settings(max_examples=250)
+@given(cases())
+def test_forward(case):
+    expected = reference.conv2d(case.x, case.w, case.b, **case.options)
+    for name in case.able():
+        y = case.forward(name)
+        case.check(name, y, expected, case.w.shape[1])
+        assert case.prepare(name).dataflow == name
+        assert_same_bits(case.prepared(name), y)
+        assert_same_bits(case.prepared(name, relu=True), np.where(y <= 0, case.dtype(0), y))
+
+
+@settings(max_examples=250)
+@given(cases())
+def test_backward_input(case):
+    gy = _values(np.random.default_rng(0), case.output_shape, case.dtype)
+    expected = reference.conv2d_backward_input(gy, case.x.shape, case.w, **case.options)
+    for name in case.able(backward=True):
+        case.check(name, case.backward(name, gy), expected, case.w.shape[0] // case.options["groups"])
+
+
+@settings(max_examples=150)
+@given(cases())
+def test_direct_dataflows_give_the_same_bits(case):
+    """One accumulator an output and one order of the terms: the choice among them is free."""
+    direct = [name for name in case.able() if name not in WINOGRAD]
+    assert {"panels", "rows"} <= set(direct)
+    y = case.forward(direct[0])
+    for name in direct[1:]:
+        assert_same_bits(case.forward(name), y)
+
+
+@settings(max_examples=150)
+@given(cases())
+def test_which_are_able(case):
+    options, able = case.options, case.able()
+    one_by_one = options["stride"] == options["dilation"] == (1, 1) and options["groups"] == 1
+    suits = case.dtype == np.float32 and case.w.shape[2:] == (3, 3) and one_by_one
+    for name in WINOGRAD:
+        assert (name in able) == suits
+    assert case.w.shape[1] > 1 or "filters" in able
+    for name in ("panels", "rows", "filters", *WINOGRAD):
+        if name not in able:
+            with pytest.raises(ValueError, match=f"{name}.*cannot compute"):
+                case.forward(name)
+
+
+@pytest.mark.parametrize("isa", [isa for isa in runtime.available_isas() if isa != runtime.isa()])
+def test_on_the_other_instruction_sets(isa):
+    """The generated tests above, in a process of their own: other registers have other edges."""
+    command = ["-q", "-k", "test_forward or test_backward_input or test_direct", __file__]
+    process.check(f"import sys, pytest; sys.exit(pytest.main({command!r}))", env={"FASTCONV_ISA": isa})
+
+
+# ---- threads and batches ----------------------------------------------------------------------------------------
+
+# Above the amount of work from which on several threads run; edges everywhere; a shape for each dataflow.
+LARGE = {
+    "3x3": ((3, 29, 45, 47), (51, 29, 3, 3), dict(padding=(1, 1))),
+    "3x3, one image": ((1, 67, 51, 53), (35, 67, 3, 3), dict(padding=(1, 1))),
+    "3x3, deep, small maps": ((3, 301, 7, 9), (53, 301, 3, 3), dict(padding=(1, 1))),
+    "3x3, no padding": ((2, 64, 33, 30), (65, 64, 3, 3), {}),
+    "5x5, stride 2": ((3, 17, 57, 59), (33, 17, 5, 5), dict(padding=(2, 2), stride=(2, 2))),
+    "grouped": ((3, 36, 51, 53), (60, 12, 3, 3), dict(padding=(1, 1), groups=3)),
+    "depthwise": ((3, 61, 77, 75), (122, 1, 3, 3), dict(padding=(1, 1), groups=61)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_same_bits_at_any_thread_count_and_in_any_batch(name, dtype, rng, threads):
+    input_shape, weight_shape, options = LARGE[name]
+    case = Case(input_shape, weight_shape, dtype, rng, **options)
+    gy = rng.standard_normal(case.output_shape, np.float32).astype(dtype)
+    serial = runtime.build_info()["openmp"] == "none"
+    for dataflow in case.able():
+        y = None
+        for count in COUNTS:
+            threads(count)
+            found = case.forward(dataflow)
+            assert runtime.threads_used() > 1 or count == 1 or serial
+            y = found if y is None else y
+            assert_same_bits(found, y)
+            assert_same_bits(case.prepared(dataflow), y)
+        for image in range(len(case.x)):
+            assert_same_bits(case.forward(dataflow, case.x[image : image + 1])[0], y[image])
+    for dataflow in case.able(backward=True):
+        gx = None
+        for count in COUNTS:
+            threads(count)
+            found = case.backward(dataflow, gy)
+            gx = found if gx is None else gx
+            assert_same_bits(found, gx)
+        assert_same_bits(case.backward(dataflow, gy[-1:])[0], gx[-1])
+
+
+# ---- what is not finite -----------------------------------------------------------------------------------------
+
+SPECIAL_SHAPES = [
+    ((3, 5, 13, 14), (7, 5, 3, 3), dict(padding=(1, 1))),
+    ((3, 17, 9, 8), (18, 17, 3, 3), dict(padding=(2, 0))),
+    ((3, 4, 11, 12), (8, 1, 3, 3), dict(padding=(1, 1), groups=4)),
+    ((3, 3, 10, 9), (6, 3, 2, 5), dict(padding=(1, 2), stride=(2, 1))),
+]
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("shapes", SPECIAL_SHAPES, ids=str)
+def test_non_finite_values_stay_where_a_direct_sum_puts_them(shapes, special, dtype, rng):
+    """And in their own image: the others keep their bits."""
+    input_shape, weight_shape, options = shapes
+    case = Case(input_shape, weight_shape, dtype, rng, **options)
+    for name in case.able():
+        clean = case.forward(name)
+        spoiled = case.x.copy()
+        spoiled[(1, *rng.integers(0, spoiled.shape[1:]))] = special
+        y = case.forward(name, spoiled)
+        case.check(name, y, reference.conv2d(spoiled, case.w, case.b, **options), 4)
+        assert not np.isfinite(y[1]).all()
+        assert_same_bits(y[[0, 2]], clean[[0, 2]])
+        kept = case.w.copy()
+        case.w[tuple(rng.integers(0, kept.shape))] = special
+        expected = reference.conv2d(case.x, case.w, case.b, **options)
+        case.check(name, case.forward(name), expected, 4)
+        case.check(name, case.prepared(name), expected, 4)
+        case.w[...] = kept
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+@pytest.mark.parametrize("shapes", SPECIAL_SHAPES, ids=str)
+def test_non_finite_gradients_stay_where_a_direct_sum_puts_them(shapes, special, dtype, rng):
+    input_shape, weight_shape, options = shapes
+    case = Case(input_shape, weight_shape, dtype, rng, **options)
+    clean = _values(rng, case.output_shape, dtype)
+    for name in case.able(backward=True):
+        spoiled = clean.copy()
+        spoiled[(1, *rng.integers(0, spoiled.shape[1:]))] = special
+        gx = case.backward(name, spoiled)
+        case.check(name, gx, reference.conv2d_backward_input(spoiled, case.x.shape, case.w, **options), 4)
+        assert_same_bits(gx[[0, 2]], case.backward(name, clean)[[0, 2]])
+
+
+def test_relu_keeps_nan(dtype, rng):
+    case = Case((2, 6, 9, 10), (7, 6, 3, 3), dtype, rng, padding=(1, 1))
+    case.x[0, 2, 4, 4] = np.nan
+    for name in case.able():
+        y = case.prepared(name, relu=True)
+        assert_same_bits(y, np.where(case.prepared(name) <= 0, dtype(0), case.prepared(name)))
+        assert np.isnan(y[0]).any()
+
+
+@pytest.mark.parametrize("scaled", ["input", "weight"])
+def test_sums_that_overflow_only_on_the_way(scaled, rng):
+    """Values near the largest float: a transform of the tile overflows, the direct sum does not."""
+    case = Case((2, 16, 12, 13), (17, 16, 3, 3), np.float32, rng, padding=(1, 1))
+    large, small = (case.x, case.w) if scaled == "input" else (case.w, case.x)
+    large[...] = rng.choice([-1e38, 1e38], large.shape)
+    small[...] = rng.uniform(-0.01, 0.01, small.shape)
+    expected = reference.conv2d(case.x, case.w, case.b, **case.options)
+    assert expected.magnitude.max() < np.finfo(np.float32).max
+    for name in case.able():
+        case.check(name, case.forward(name), expected, 16)
+        case.check(name, case.prepared(name), expected, 16)
+
+
+def test_sums_that_overflow_are_infinite(rng):
+    """In the one image and pixel where they do."""
+    case = Case((2, 5, 12, 13), (6, 5, 3, 3), np.float32, rng, padding=(1, 1))
+    case.x[1, 3, 6, 7] = 3e38
+    case.w[:, 3] = 1.0
+    case.w[0, 3, 1, 1] = 2.0
+    for name in case.able():
+        y = case.forward(name)
+        expected = np.zeros(y.shape, bool)
+        expected[1, 0, 6, 7] = True
+        np.testing.assert_array_equal(np.isposinf(y), expected)
+        assert np.isfinite(y[~expected]).all()
+
+
+# ---- the choice -------------------------------------------------------------------------------------------------
+
+
+def test_allow_winograd_changes_the_choice(winograd, rng):
+    case = Case((1, 64, 32, 32), (64, 64, 3, 3), np.float32, rng, padding=(1, 1))
+    layer = fc.nn.Conv2d(64, 64, 3, padding=1, seed=0)
+
+    def chosen():
+        return conv.conv2d_dataflow(case.w, *case.sizes, *case.geometry)[0], fc.compile(layer, (64, 32, 32)).steps[
+            0
+        ].dataflow
+
+    winograd(True)
+    assert set(chosen()) <= set(WINOGRAD)
+    fast, plan = fc.conv2d(case.x, case.w, case.b, padding=1), fc.compile(layer, (64, 32, 32))
+    winograd(False)
+    assert not set(chosen()) & set(WINOGRAD)
+    slow = fc.conv2d(case.x, case.w, case.b, padding=1)
+    assert_same_bits(slow, case.forward("panels"))
+    assert (fast != slow).any()
+    assert plan.steps[0].dataflow in WINOGRAD  # a plan keeps what it chose
+    winograd(True)
+    assert_same_bits(fc.conv2d(case.x, case.w, case.b, padding=1), fast)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, None, "no", 1.0])
+def test_allow_winograd_takes_booleans(wrong, winograd):
+    with pytest.raises(TypeError, match="flag"):
+        winograd(wrong)
+
+
+def test_the_environment_allows_winograd_or_not():
+    script = "import fastconv.settings as s; print(s.is_winograd_allowed(), s.config()['winograd'])"
+    for value, expected in (("0", "False False"), ("1", "True True"), ("", "True True")):
+        assert process.check(script, env={"FASTCONV_WINOGRAD": value}).strip() == expected
+    done = process.run(script, env={"FASTCONV_WINOGRAD": "yes"})
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode != 0 and last.startswith("ValueError") and "FASTCONV_WINOGRAD (='yes')" in last
+
+
+@pytest.mark.parametrize("wrong", ["panel", "", "Winograd4", 3])
+def test_a_wrong_dataflow_is_named(wrong, rng):
+    case = Case((1, 4, 8, 8), (5, 4, 3, 3), np.float32, rng)
+    gy = np.ones(case.output_shape, np.float32)
+    for call in (case.forward, case.prepare, lambda name: case.backward(name, gy)):
+        with pytest.raises(ValueError, match="dataflow") as error:
+            call(wrong)
+        assert repr(wrong) in str(error.value) and "panels" in str(error.value)
+
+
+# ---- Winograd's accuracy ----------------------------------------------------------------------------------------
+
+# Root-mean-square error over that of a sequential float32 sum, and the largest error over rms(y): what is promised.
+PROMISED = {"panels": (1.1, 1e-5), "winograd2": (1.5, 1e-5), "winograd4": (4.0, 4e-5)}
+
+
+def _sequential(x, w):
+    """A float32 sum, term by term."""
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    y = np.zeros((len(x), len(w), *x.shape[2:]), np.float32)
+    for c, i, j in np.ndindex(*w.shape[1:]):
+        y += padded[:, c, None, i : i + x.shape[2], j : j + x.shape[3]] * w[None, :, c, i, j, None, None]
+    return y
+
+
+@pytest.mark.parametrize("channels", [16, 64, 128, 256, 512])
+def test_winograds_accuracy(channels):
+    """Against float64, for inputs max(0, N(0, 1)) and weights of He's initialisation, padding 1.
+
+    Measured on AVX-512 (AVX2 gives the same bits), 24 x 24 pixels, 32 outputs; "rms": root-mean-square error over that
+    of the sequential sum; "worst": largest error over rms(y).
+
+        channels   sequential: error/rms(y), worst   F(2x2): rms, worst   F(4x4): rms, worst
+              16             1.6e-7       1.4e-6       0.86     7.4e-7      3.40     5.3e-6
+              64             3.1e-7       3.6e-6       0.75     1.5e-6      3.02     7.8e-6
+             128             4.5e-7       3.8e-6       0.72     1.6e-6      2.99     1.1e-5
+             256             6.2e-7       5.3e-6       0.71     2.5e-6      2.87     1.3e-5
+             512             8.4e-7       6.6e-6       0.72     3.3e-6      2.96     1.9e-5
+    """
+    rng = np.random.default_rng(channels)
+    case = Case((1, channels, 17, 18), (16, channels, 3, 3), np.float32, rng, padding=(1, 1))
+    case.x = np.maximum(rng.standard_normal(case.x.shape, np.float32), 0)
+    case.w = (rng.standard_normal(case.w.shape) * np.sqrt(2 / (9 * channels))).astype(np.float32)
+    case.b[:] = 0
+    exact = reference.conv2d(case.x, case.w, padding=1).value
+
+    def rms(error):
+        return np.sqrt(np.mean(np.square(error)))
+
+    sequential = rms(_sequential(case.x, case.w) - exact)
+    for name, (ratio, worst) in PROMISED.items():
+        error = case.forward(name) - exact
+        assert rms(error) <= ratio * sequential, name
+        assert np.abs(error).max() <= worst * rms(exact), name
