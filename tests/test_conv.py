@@ -268,6 +268,23 @@ def test_a_nan_in_each_corner(corner, dtype):
     assert_sums(fc.conv2d(x, w, padding=1), reference.conv2d(x, w, padding=1), dtype)
 
 
+@pytest.mark.parametrize("special", SPECIALS)
+def test_a_non_finite_value_counts_wherever_it_lies(special, dtype, rng):
+    """In whole vectors and in what is left behind the last one: the kernels look for such values to go another way."""
+    shape, weight_shape = (2, 3, 4, 5), (1, 3, 3, 3)
+    gy = values(rng, (2, 1, 4, 5), dtype)
+    for place in range(27):
+        w = values(rng, weight_shape, dtype)
+        w.flat[place] = special
+        gx, _, _ = F.conv2d_backward(gy, np.zeros(shape, dtype), w, padding=1, output_mask=(True, False, False))
+        assert_sums(gx, reference.conv2d_backward_input(gy, shape, w, padding=1), dtype)
+    for place in range(20):
+        x = values(rng, (1, 1, 4, 5), dtype)
+        x.flat[place] = special
+        _, gw, _ = F.conv2d_backward(gy[:1], x, np.zeros((1, 1, 3, 3), dtype), padding=1)
+        assert_sums(gw, reference.conv2d_backward_weight(gy[:1], x, (1, 1, 3, 3), padding=1), dtype)
+
+
 def test_overflow_is_infinite(dtype):
     """Only in the pixels whose sum overflows."""
     x = np.ones((1, 1, 5, 9), dtype)

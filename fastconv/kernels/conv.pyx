@@ -7,9 +7,10 @@ from cython.parallel cimport parallel, prange
 from libc.string cimport memcpy, memset
 
 from fastconv.kernels.arrays cimport Array, view
+from fastconv.kernels.channels cimport Channels, channels, channels_width
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport (
-    DATAFLOWS, FILTERS, PANELS, ROWS, WINOGRAD2, WINOGRAD4, Shape, choose, possible,
+    CHANNELS, DATAFLOWS, FILTERS, PANELS, ROWS, WINOGRAD2, WINOGRAD4, Shape, choose, possible,
 )
 from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
@@ -28,13 +29,13 @@ cdef struct Layer:
     const char *weights          # (groups * outputs, channels, KH, KW); transposed: (groups * channels, outputs, KH, KW)
     const char *bias             # (groups * outputs) or NULL
     char *packed                 # the weights in the order of the dataflow, or NULL where it takes them as they are
+    char *packed_bias            # the bias likewise
 
 
 cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
-                       const Py_ssize_t *offsets, char *packed) noexcept nogil:
-    """(groups, outputs, depth) into the order of the tiles. offsets: of each step of the depth, or NULL where it is contiguous."""
-    cdef Py_ssize_t tile_rows = job.kernel.tile_rows
-    cdef Py_ssize_t blocks = (job.outputs + tile_rows - 1) // tile_rows
+                       const Py_ssize_t *offsets, Py_ssize_t width, char *packed) noexcept nogil:
+    """(groups, outputs, depth) into blocks of `width` outputs. offsets: of each step of the depth, or NULL where it is contiguous."""
+    cdef Py_ssize_t blocks = (job.outputs + width - 1) // width
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t i, m, rows
     cdef const char *source
@@ -42,14 +43,14 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
     cdef int threads = threads_for(<double> job.groups * job.outputs * depth)
     with parallel(num_threads=threads):
         for i in prange(job.groups * blocks, schedule="static"):
-            m = i % blocks * tile_rows
-            rows = min(tile_rows, job.outputs - m)
+            m = i % blocks * width
+            rows = min(width, job.outputs - m)
             source = weights + (i // blocks * group_stride + m * row_stride) * job.itemsize
-            target = packed + i * tile_rows * depth * job.itemsize
+            target = packed + i * width * depth * job.itemsize
             if offsets == NULL:
-                job.kernel.pack_rows(depth, rows, tile_rows, source, row_stride, target)
+                job.kernel.pack_rows(depth, rows, width, source, row_stride, target)
             else:
-                job.kernel.pack_gather(depth, rows, tile_rows, source, row_stride, offsets, target)
+                job.kernel.pack_gather(depth, rows, width, source, row_stride, offsets, target)
 
 
 cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:
@@ -89,14 +90,35 @@ cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
     job.weights, job.bias, job.relu = layer.packed, layer.bias, layer.relu
 
 
+cdef int pack_bias(Layer *layer, Py_ssize_t width) noexcept nogil:
+    """(groups, outputs) into whole blocks of `width`, zeros behind; -1 when memory is out."""
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t g, padded = (shape.outputs + width - 1) // width * width
+    layer.packed_bias = <char *> allocate(shape.groups * padded * shape.itemsize)
+    if layer.packed_bias == NULL:
+        return -1
+    memset(layer.packed_bias, 0, shape.groups * padded * shape.itemsize)
+    for g in range(shape.groups):
+        if layer.bias != NULL:
+            memcpy(layer.packed_bias + g * padded * shape.itemsize, layer.bias + g * shape.outputs * shape.itemsize,
+                   shape.outputs * shape.itemsize)
+    return 0
+
+
+cdef void unpack(Layer *layer) noexcept nogil:
+    release(layer.packed)
+    release(layer.packed_bias)
+    layer.packed = layer.packed_bias = NULL
+
+
 cdef int pack(Layer *layer) noexcept nogil:
     """Bring the weights into the order of the dataflow; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
-    cdef Py_ssize_t taps = shape.KH * shape.KW, depth = shape.channels * taps, c, t
+    cdef Py_ssize_t taps = shape.KH * shape.KW, depth = shape.channels * taps, c, t, width = layer.kernel.tile_rows
     cdef Correlation direct
     cdef Winograd job
     cdef Py_ssize_t *offsets
-    layer.packed = NULL
+    layer.packed = layer.packed_bias = NULL
     if layer.dataflow == FILTERS:
         return 0
     if layer.dataflow == WINOGRAD4 or layer.dataflow == WINOGRAD2:
@@ -108,11 +130,15 @@ cdef int pack(Layer *layer) noexcept nogil:
                       layer.transposed, layer.packed)
         return 0
     describe_correlation(layer, &direct)
-    layer.packed = <char *> allocate(packed_size(&direct) * shape.itemsize)
+    if layer.dataflow == CHANNELS:
+        width = channels_width(layer.kernel, shape.outputs)
+        if pack_bias(layer, width) != 0:
+            return -1
+    layer.packed = <char *> allocate(shape.groups * ((shape.outputs + width - 1) // width * width) * depth * shape.itemsize)
     if layer.packed == NULL:
         return -1
     if not layer.transposed:
-        pack_weights(&direct, layer.weights, depth, shape.outputs * depth, NULL, layer.packed)
+        pack_weights(&direct, layer.weights, depth, shape.outputs * depth, NULL, width, layer.packed)
         return 0
     offsets = <Py_ssize_t *> allocate(depth * sizeof(Py_ssize_t))
     if offsets == NULL:
@@ -120,7 +146,7 @@ cdef int pack(Layer *layer) noexcept nogil:
     for c in range(shape.channels):
         for t in range(taps):
             offsets[c * taps + t] = c * shape.outputs * taps + t
-    pack_weights(&direct, layer.weights, taps, shape.outputs * depth, offsets, layer.packed)
+    pack_weights(&direct, layer.weights, taps, shape.outputs * depth, offsets, width, layer.packed)
     release(offsets)
     return 0
 
@@ -140,6 +166,20 @@ cdef int run_direct(const Layer *layer, Py_ssize_t images, const char *source, c
     job.images, job.source, job.output = images, source, output
     if start_axes(layer, &job.rows, &job.columns) == 0:
         status = correlate(&job)
+    axis_release(&job.rows)
+    axis_release(&job.columns)
+    return status
+
+
+cdef int run_channels(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    cdef Channels job
+    cdef int status = -1
+    job.kernel, job.itemsize, job.images, job.groups = layer.kernel, shape.itemsize, images, shape.groups
+    job.channels, job.outputs, job.OH, job.OW = shape.channels, shape.outputs, shape.OH, shape.OW
+    job.source, job.weights, job.bias, job.relu, job.output = source, layer.packed, layer.packed_bias, layer.relu, output
+    if start_axes(layer, &job.rows, &job.columns) == 0:
+        status = channels(&job)
     axis_release(&job.rows)
     axis_release(&job.columns)
     return status
@@ -169,7 +209,7 @@ cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source,
     describe_winograd(layer, &job)
     job.images, job.source, job.output = images, source, output
     job.doubtful = <char *> allocate(images)
-    direct.packed = NULL
+    direct.packed = direct.packed_bias = NULL
     if job.doubtful != NULL:
         memset(job.doubtful, 0, images)
         status = winograd(&job)
@@ -181,7 +221,7 @@ cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source,
                 if status == 0:
                     status = run_direct(&direct, 1, source + n * shape.channels * shape.H * shape.W * 4,
                                         output + n * shape.outputs * shape.OH * shape.OW * 4)
-    release(direct.packed)
+    unpack(&direct)
     release(job.doubtful)
     return status
 
@@ -192,6 +232,8 @@ cdef int run(const Layer *layer, Py_ssize_t images, const char *source, char *ou
         return 0
     if layer.dataflow == FILTERS:
         return run_filters(layer, images, source, output)
+    if layer.dataflow == CHANNELS:
+        return run_channels(layer, images, source, output)
     if layer.dataflow == WINOGRAD4 or layer.dataflow == WINOGRAD2:
         return run_winograd(layer, images, source, output)
     return run_direct(layer, images, source, output)
@@ -202,7 +244,8 @@ cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_
     layer.shape = Shape(
         itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, H=H, W=W, KH=w.shape[2],
         KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w, dil_h=dil_h, dil_w=dil_w)
-    layer.weights, layer.bias, layer.packed = w.data, NULL, NULL
+    layer.weights, layer.bias = w.data, NULL
+    layer.packed = layer.packed_bias = NULL
     layer.transposed, layer.relu = False, 0
 
 
@@ -234,7 +277,7 @@ def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t 
         status = prepare(&layer, chosen, False)
         if status == 0:
             status = run(&layer, x.shape[0], x.data, y.data)
-        release(layer.packed)
+        unpack(&layer)
     if status != 0:
         raise MemoryError("conv2d: no memory for the packed weights or the workspace")
 
@@ -267,7 +310,7 @@ cdef class Convolution:
             raise MemoryError("conv2d: no memory for the packed weights")
 
     def __dealloc__(self):
-        release(self.layer.packed)
+        unpack(&self.layer)
         release(self.memory)
 
     def forward(self, input, output):
@@ -342,7 +385,7 @@ cdef int run_phase(const Layer *layer, Py_ssize_t images, const char *gradient, 
                 for j in range(job.columns.taps):
                     offsets[k] = c * filter + tap_h[i] * shape.KW + tap_w[j]
                     k += 1
-        pack_weights(&job, layer.weights, shape.KH * shape.KW, job.channels * filter, offsets, packed)
+        pack_weights(&job, layer.weights, shape.KH * shape.KW, job.channels * filter, offsets, job.kernel.tile_rows, packed)
         job.weights = packed
         status = correlate(&job)
     release(offsets)
@@ -418,7 +461,7 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
     status = prepare(layer, dataflow, False)
     if status == 0:
         status = run(layer, images, gradient, output)
-    release(layer.packed)
+    unpack(layer)
     return status
 
 

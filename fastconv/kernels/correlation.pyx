@@ -102,6 +102,28 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
     blocks.table_bytes = ceil_to(PANEL_DEPTH * sizeof(Py_ssize_t), 64)
 
 
+cdef void fill_offsets(const Correlation *job, bint direct, Py_ssize_t k0, Py_ssize_t part, Py_ssize_t channel_stride, Py_ssize_t pitch,
+                       Py_ssize_t *offsets) noexcept nogil:
+    """Where the steps k0 ... k0 + part - 1 of the depth read, in the source itself or in the slab."""
+    cdef Py_ssize_t taps = job.rows.taps * job.columns.taps, plane = slab_plane(&job.rows, &job.columns, job.kernel.lanes)
+    cdef Py_ssize_t channel = k0 // taps * channel_stride
+    cdef Py_ssize_t th = k0 % taps // job.columns.taps, tw = k0 % job.columns.taps, i, row = 0
+    for i in range(part):
+        if tw == 0 or i == 0:
+            row = channel + (job.rows.offset[th] - job.rows.first) * pitch
+        if direct:
+            offsets[i] = row + job.columns.offset[tw] - job.columns.first
+        else:
+            offsets[i] = channel + tap_offset(&job.rows, &job.columns, plane, th, tw)
+        tw += 1
+        if tw == job.columns.taps:
+            tw = 0
+            th += 1
+            if th == job.rows.taps:
+                th = 0
+                channel += channel_stride
+
+
 cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors, const char *weights, Py_ssize_t weight_block,
                        Py_ssize_t outputs, const char *bias, bint relu) noexcept nogil:
     """All output channels of the block for one group of pixel vectors; tile.output is the first channel's."""
@@ -184,16 +206,8 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
                       row0, rows, column0, columns, 0, slab)
         for k0 from 0 <= k0 < channels * taps by PANEL_DEPTH:
             part = min(PANEL_DEPTH, channels * taps - k0)
+            fill_offsets(job, direct, k0, part, channel_stride, pitch, offsets)
             for i in range(part):
-                k = k0 + i
-                if direct:
-                    offsets[i] = (k // taps * source_plane
-                                  + (job.rows.offset[k % taps // job.columns.taps] - job.rows.first) * pitch
-                                  + job.columns.offset[k % job.columns.taps] - job.columns.first)
-                else:
-                    offsets[i] = k // taps * channel_stride + tap_offset(
-                        &job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes),
-                        k % taps // job.columns.taps, k % job.columns.taps)
                 panel_offsets[i] = i * width
             tile.depth = part
             tile.accumulate = c0 + k0 > 0

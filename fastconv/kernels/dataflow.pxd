@@ -8,12 +8,13 @@ cdef struct Shape:
 cdef enum Dataflow:
     PANELS      # implicit im2col: panels of the column matrix, pixels in the lanes, across rows
     ROWS        # the same without the packing: each vector lies in one row of pixels
+    CHANNELS    # implicit GEMM with the output channels in the lanes
     FILTERS     # one channel's filter at a time, rows abreast
     WINOGRAD4   # F(4x4, 3x3)
     WINOGRAD2   # F(2x2, 3x3)
 
 cdef enum:
-    DATAFLOWS = 5
+    DATAFLOWS = 6
 
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil

@@ -5,16 +5,24 @@ choice depends on the layer's shape alone, never on the batch or the threads, be
 """
 from fastconv.kernels.winograd cimport MOST_CHANNELS
 
-NAMES = ("panels", "rows", "filters", "winograd4", "winograd2")
+NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd2")
 
 
 cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
     return (a + multiple - 1) // multiple * multiple
 
 
+cdef enum:
+    MOST_PIXELS = 14                 # of a run
+    CHANNELS_BYTES = 1024 * 1024     # of the source rows that one output row reads, in all channels: they have to stay in a cache
+
+
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
     if dataflow == FILTERS:
         return shape.channels == 1
+    if dataflow == CHANNELS:
+        return (shape.channels * shape.itemsize * min(shape.KH * shape.stride_h, shape.H + 2)
+                * (shape.OW * min(shape.stride_w, shape.KW) + shape.KW * shape.dil_w) <= CHANNELS_BYTES)
     if dataflow == WINOGRAD4 or dataflow == WINOGRAD2:
         return (shape.itemsize == 4 and shape.groups == 1 and shape.KH == 3 and shape.KW == 3 and shape.stride_h == 1
                 and shape.stride_w == 1 and shape.dil_h == 1 and shape.dil_w == 1 and shape.channels <= MOST_CHANNELS)
@@ -33,11 +41,15 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
 
 
 cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
-    cdef double pixels = <double> shape.OH * shape.OW
+    cdef double pixels = <double> shape.OH * shape.OW, runs
     if dataflow == PANELS:       # packing a panel costs about three multiply-adds, shared by the output channels
         return ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 3.0 / shape.outputs
     if dataflow == ROWS:         # the lanes behind the end of each row are wasted
         return ceil_to(shape.OW, shape.lanes) / <double> shape.OW
+    if dataflow == CHANNELS:     # the lanes beyond the last channel are wasted; few pixels abreast wait for their own results
+        runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
+        return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW)
+                + 40.0 / (shape.channels * shape.KH * shape.KW))
     if dataflow == FILTERS:      # one load a multiply-add, for any number of output channels
         return ceil_to(shape.OW, shape.lanes) / <double> shape.OW * 1.5
     return winograd_cost(shape, 4 if dataflow == WINOGRAD4 else 2, prepared)

@@ -21,6 +21,7 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t lanes
         Py_ssize_t tile_rows
         Py_ssize_t tile_vectors
+        Py_ssize_t channel_pixels[2]
         Py_ssize_t weight_rows
         Py_ssize_t weight_columns
         void (*correlate_tile)(const fc_tile *, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -59,6 +60,8 @@ cdef extern from "registry.h" nogil:
                           Py_ssize_t, const void *, const void *, void *, int64_t *) noexcept nogil
         void (*spread_row)(Py_ssize_t, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, void *,
                            Py_ssize_t) noexcept nogil
+        void (*channel_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, const void *, int,
+                             Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         double (*peak)(Py_ssize_t, void *) noexcept nogil
         void (*winograd_input)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, void *,
                                Py_ssize_t, Py_ssize_t) noexcept nogil

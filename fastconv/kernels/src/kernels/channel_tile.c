@@ -1,0 +1,68 @@
+/* The register tile with the output channels in the lanes: one or two vectors of channels by a run of neighbouring pixels, each of
+ * which is broadcast from where it lies. It wastes no lanes on short rows and packs no pixels; its result is turned around once, at
+ * the end, to lie channel by channel. */
+#include "transpose.h"
+#include "tiles.h"
+
+FC_INLINE void channel_body(ptrdiff_t depth, const int vectors, const int pixels, const real *source, const ptrdiff_t *offsets,
+                            const real *weights, const real *bias, int relu, real *result) {
+    vec sums[CHANNEL_PIXELS_1][2];
+    FC_UNROLL for (int p = 0; p < pixels; p++)
+        FC_UNROLL for (int j = 0; j < vectors; j++) sums[p][j] = load(bias + j * VL);
+    for (; depth > 0; depth--, weights += vectors * VL) {
+        const real *pixel = source + *offsets++;
+        vec weight[2];
+        FC_UNROLL for (int j = 0; j < vectors; j++) weight[j] = load(weights + j * VL);
+        FC_UNROLL for (int p = 0; p < pixels; p++) {
+            const vec x = broadcast(pixel[p]);
+            FC_UNROLL for (int j = 0; j < vectors; j++) sums[p][j] += x * weight[j];
+        }
+    }
+    FC_UNROLL for (int p = 0; p < pixels; p++)
+        FC_UNROLL for (int j = 0; j < vectors; j++)
+            store(result + (p * vectors + j) * VL, relu ? pick((mask)(sums[p][j] <= broadcast(0)), broadcast(0), sums[p][j]) : sums[p][j]);
+}
+
+typedef void sized(ptrdiff_t, const real *, const ptrdiff_t *, const real *, const real *, int, real *);
+#define SIZE(vectors, pixels)                                                                                          \
+    static void channels_##vectors##x##pixels(ptrdiff_t depth, const real *source, const ptrdiff_t *offsets,           \
+                                              const real *weights, const real *bias, int relu, real *result) {         \
+        channel_body(depth, vectors, pixels, source, offsets, weights, bias, relu, result);                            \
+    }
+#define ENTRY(vectors, pixels) channels_##vectors##x##pixels,
+#define UP_TO_5(do, v) do(v, 1) do(v, 2) do(v, 3) do(v, 4) do(v, 5)
+#define UP_TO_6(do, v) UP_TO_5(do, v) do(v, 6)
+#define UP_TO_8(do, v) UP_TO_6(do, v) do(v, 7) do(v, 8)
+#define UP_TO_12(do, v) UP_TO_8(do, v) do(v, 9) do(v, 10) do(v, 11) do(v, 12)
+#define UP_TO_14(do, v) UP_TO_12(do, v) do(v, 13) do(v, 14)
+#define UP_TO_16(do, v) UP_TO_14(do, v) do(v, 15) do(v, 16)
+#if FC_REGISTERS == 32
+#define ALL(do) UP_TO_16(do, 1) UP_TO_14(do, 2)
+#elif defined(__FMA__)
+#define ALL(do) UP_TO_12(do, 1) UP_TO_6(do, 2)
+#else
+#define ALL(do) UP_TO_8(do, 1) UP_TO_5(do, 2)
+#endif
+ALL(SIZE)
+static sized *const SIZED[CHANNEL_PIXELS_1 + CHANNEL_PIXELS_2] = {ALL(ENTRY)};
+
+/* output[c * output_channel + p] = bias[c] + sum over k, in order, of weights[k][c] * source[offsets[k] + p], for `channels` channels
+ * of the `vectors` vectors. weights: [depth][vectors * lanes]; bias: whole vectors. */
+void FC_NAME(channel_tile)(ptrdiff_t depth, ptrdiff_t vectors, ptrdiff_t pixels, const void *source, const ptrdiff_t *offsets,
+                           const void *weights, const void *bias, int relu, ptrdiff_t channels, void *output, ptrdiff_t output_channel) {
+    enum { ROWS = (CHANNEL_PIXELS_1 + SIDE - 1) / SIDE * SIDE };
+    const ptrdiff_t width = vectors * VL;
+    real result[ROWS * 2 * (FC_BYTES / sizeof(real))], turned[SIDE * ROWS];
+    SIZED[(vectors - 1) * CHANNEL_PIXELS_1 + pixels - 1](depth, source, offsets, weights, bias, relu, result);
+    for (ptrdiff_t p = pixels; p % SIDE; p++) memset(result + p * width, 0, (size_t)width * sizeof(real));
+    for (ptrdiff_t c = 0; c < channels; c += SIDE) {
+        const ptrdiff_t lines = channels - c < SIDE ? channels - c : SIDE;
+        for (ptrdiff_t p = 0; p < pixels; p += SIDE) transpose(result + p * width + c, width, turned + p, ROWS);
+        for (ptrdiff_t i = 0; i < lines; i++) {
+            real *line = (real *)output + (c + i) * output_channel;
+            ptrdiff_t p = 0;
+            for (; p + VL <= pixels; p += VL) store(line + p, load(turned + i * ROWS + p));
+            if (p < pixels) store_part(line + p, load_part(turned + i * ROWS + p, pixels - p), pixels - p);
+        }
+    }
+}
