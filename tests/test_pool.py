@@ -164,6 +164,9 @@ def test_a_window_that_steps_over_the_image(dtype):
         ((1, 3, 6, 7), dict(kernel_size=3, stride=2, ceil_mode=True)),
         ((1, 3, 6, 7), dict(kernel_size=2, stride=3, padding=1, ceil_mode=True)),
         ((4, 33, 65, 67), dict(kernel_size=3, stride=2, padding=1)),  # above the parallel threshold
+        ((1, 1, 11, 2003), dict(kernel_size=3, stride=1, padding=1)),  # several blocks of rows
+        ((1, 1, 27, 1501), dict(kernel_size=3, stride=2, padding=1)),
+        ((1, 1, 25, 1003), dict(kernel_size=(3, 4), stride=(1, 2), padding=(1, 2))),
     ],
     ids=str,
 )

@@ -8,11 +8,15 @@ from fastconv.kernels.winograd cimport MOST_CHANNELS
 NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd2")
 
 
+cdef double TILE = 0.08              # what loading and storing a pixel tile's results adds
+
+
 cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
     return (a + multiple - 1) // multiple * multiple
 
 
 cdef enum:
+    WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
     CHANNELS_BYTES = 1024 * 1024     # of the source rows that one output row reads, in all channels: they have to stay in a cache
 
@@ -31,27 +35,31 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
 
 cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
     """(m + 2)^2 multiply-adds a tile instead of 9 m^2, and the transforms: each point costs about `transform` multiply-adds a channel
-    (the source's shared by all outputs, and the other way round), a weight's point 1 from memory or 60 to make."""
+    (the source's shared by all outputs, and the other way round), a weight's point 8 to fetch and 50 more to make."""
     cdef double tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
     cdef double filled = ceil_to(<Py_ssize_t> tiles, shape.lanes)
     cdef double transform = 14 if m == 4 else 10
-    cdef double weight = 4 if prepared else 60
-    return ((m + 2) * (m + 2) * (filled + transform * tiles * (1.0 / shape.channels + 1.0 / shape.outputs) + weight)
+    cdef double weight = 8 if prepared else 58
+    return ((m + 2) * (m + 2) * (1.05 * filled + transform * tiles * (1.0 / shape.channels + 1.0 / shape.outputs) + weight)
             / (9.0 * shape.OH * shape.OW))
 
 
 cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
+    cdef bint pointwise = (shape.KH == 1 and shape.KW == 1 and shape.stride_h == 1 and shape.stride_w == 1
+                           and shape.pad_h == 0 and shape.pad_w == 0)
+    cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW
+    cdef Py_ssize_t row = shape.OH * shape.OW if pointwise else shape.OW     # a pointwise layer is one long row
     cdef double pixels = <double> shape.OH * shape.OW, runs
     if dataflow == PANELS:       # packing a panel costs about three multiply-adds, shared by the output channels
-        return ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 3.0 / shape.outputs
+        return TILE + ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 3.0 / shape.outputs
     if dataflow == ROWS:         # the lanes behind the end of each row are wasted
-        return ceil_to(shape.OW, shape.lanes) / <double> shape.OW
-    if dataflow == CHANNELS:     # the lanes beyond the last channel are wasted; few pixels abreast wait for their own results
+        return TILE + ceil_to(row, shape.lanes) / <double> row
+    if dataflow == CHANNELS:     # the lanes behind the last channel are wasted; turning a run of results around costs about 12 steps
         runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
-        return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW)
-                + 40.0 / (shape.channels * shape.KH * shape.KW))
-    if dataflow == FILTERS:      # one load a multiply-add, for any number of output channels
-        return ceil_to(shape.OW, shape.lanes) / <double> shape.OW * 1.5
+        return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth
+                + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0))
+    if dataflow == FILTERS:      # nearly a load a multiply-add
+        return 1.2 * ceil_to(shape.OW, shape.lanes) / <double> shape.OW
     return winograd_cost(shape, 4 if dataflow == WINOGRAD4 else 2, prepared)
 
 
@@ -61,9 +69,6 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
     cdef double least, here
     if shape.channels == 1 and shape.outputs < 4:      # a tile of so few rows waits for its own results
         return FILTERS
-    # A pointwise layer is one long row: it needs no panel.
-    if shape.KH == 1 and shape.KW == 1 and shape.stride_h == 1 and shape.stride_w == 1 and shape.pad_h == 0 and shape.pad_w == 0:
-        return ROWS
     least = cost(shape, ROWS, prepared)
     for dataflow in range(DATAFLOWS):
         if dataflow == FILTERS or not possible(shape, dataflow):

@@ -84,8 +84,10 @@ FC_INLINE vec larger(vec a, vec b) {
 
 #if defined(__GNUC__)
 #define FC_UNROLL _Pragma("GCC unroll 32")
+#define FC_PREFETCH(p) __builtin_prefetch(p)
 #else
 #define FC_UNROLL
+#define FC_PREFETCH(p) ((void)(p))
 #endif
 
 /* The first `count` lanes from p, the others zero; and the first `count` lanes to p. Nothing beyond them is touched. */

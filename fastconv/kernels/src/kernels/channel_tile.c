@@ -12,7 +12,10 @@ FC_INLINE void channel_body(ptrdiff_t depth, const int vectors, const int pixels
     for (; depth > 0; depth--, weights += vectors * VL) {
         const real *pixel = source + *offsets++;
         vec weight[2];
-        FC_UNROLL for (int j = 0; j < vectors; j++) weight[j] = load(weights + j * VL);
+        FC_UNROLL for (int j = 0; j < vectors; j++) {
+            FC_PREFETCH(weights + (16 * vectors + j) * VL); /* weights stream, and hardware prefetching stops at each page */
+            weight[j] = load(weights + j * VL);
+        }
         FC_UNROLL for (int p = 0; p < pixels; p++) {
             const vec x = broadcast(pixel[p]);
             FC_UNROLL for (int j = 0; j < vectors; j++) sums[p][j] += x * weight[j];

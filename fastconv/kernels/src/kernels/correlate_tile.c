@@ -32,6 +32,7 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
             const vec weight = broadcast(weights[i]);
             FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] += weight * pixels[j];
         }
+        FC_PREFETCH(weights + 96 * TILE_ROWS); /* weights stream, and hardware prefetching stops at each page */
         weights += TILE_ROWS;
     }
     FC_UNROLL for (int i = 0; i < rows; i++)
