@@ -1,6 +1,7 @@
-"""Builds the compiled room: the kernels in C, once for each instruction set and element type, and the Cython drivers over them.
+"""Builds the compiled room: the kernels in C, once for each instruction set and element type, and the drivers.
 
-Environment: FASTCONV_DEBUG=1 turns Cython's bounds checks and the compiler's debug symbols on; FASTCONV_OPENMP=0 leaves OpenMP out.
+Environment: FASTCONV_DEBUG=1 turns Cython's bounds checks and the compiler's debug symbols on; FASTCONV_OPENMP=0 leaves
+OpenMP out.
 """
 
 import os
@@ -25,8 +26,10 @@ DRIVERS = sorted((ROOT / KERNELS).glob("*.pyx"))
 DEBUG = os.environ.get("FASTCONV_DEBUG", "0") not in ("", "0")
 WINDOWS = sys.platform == "win32"
 
-BASE_FLAGS = ["/O2"] if WINDOWS else ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden"]
-BASE_FLAGS += [] if WINDOWS else (["-g"] if DEBUG else ["-g0"])
+BASE_FLAGS = ["/O2"]
+if not WINDOWS:
+    BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden"]
+    BASE_FLAGS += ["-g"] if DEBUG else ["-g0"]
 X86_ISAS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma"],
@@ -59,7 +62,7 @@ int main(void) {
 
 
 def probe_openmp(compiler):
-    """The flags (compile, link) with which a parallel program builds and runs, or two empty lists and a loud warning."""
+    """The flags (compile, link) with which a parallel program builds and runs, or two empty lists and a warning."""
     if os.environ.get("FASTCONV_OPENMP", "1") == "0":
         warnings.warn("FASTCONV_OPENMP=0: fastconv is built without OpenMP and computes on one thread", stacklevel=2)
         return [], []
@@ -103,7 +106,7 @@ def compiler_version(compiler):
 
 
 class BuildKernels(build_ext):
-    """Compiles the C kernels (each source once an instruction set and element type) and links them into the `runtime` module."""
+    """Compiles the C kernels, each source once an instruction set and element type, and links them into `runtime`."""
 
     def build_extensions(self):
         self.compile_cython()
@@ -121,11 +124,12 @@ class BuildKernels(build_ext):
 
     def compile_cython(self):
         """The drivers' C, below the build folder: a source distribution holds what people wrote, not this."""
-        directives = {"boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True, "language_level": 3}
+        directives = {"boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True}
         compiled = cythonize(
             [Extension(extension.name, list(extension.sources)) for extension in self.extensions],
             build_dir=str(Path(self.build_temp) / "cython"),
             compiler_directives=directives,
+            language_level=3,
             include_path=["."],
             quiet=True,
         )
@@ -133,7 +137,7 @@ class BuildKernels(build_ext):
             extension.sources = result.sources
 
     def build_kernels(self, openmp_flags):
-        """The objects of all kernels and of the dispatcher; a source newer than its object, or a header's change, builds it again."""
+        """The objects of all kernels and of the dispatcher; a newer source or header builds them again."""
         isas = instruction_sets()
         definitions = SOURCES / "isas.def"
         text = "".join(f"FC_ISA_ENTRY({isa})\n" for isa in isas)
@@ -193,8 +197,11 @@ class SourceDistribution(sdist):
 
 
 # Named as dependencies, so that a source distribution takes them along.
-WRITTEN = [str(path.relative_to(ROOT)) for folder in ("*", "src/*", "src/kernels/*") for path in (ROOT / KERNELS).glob(folder)
-           if path.suffix in (".pyx", ".pxd", ".pyi", ".c", ".h", ".def")]
+WRITTEN = [
+    str(path.relative_to(ROOT))
+    for path in sorted((ROOT / KERNELS).rglob("*"))
+    if path.suffix in (".pyx", ".pxd", ".pyi", ".c", ".h", ".def")
+]
 
 setup(
     ext_modules=[

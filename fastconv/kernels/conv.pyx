@@ -10,12 +10,13 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.channels cimport Channels, channels, channels_width
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport (
-    CHANNELS, DATAFLOWS, FILTERS, PANELS, ROWS, WINOGRAD2, WINOGRAD4, Shape, choose, possible,
+    CHANNELS, DATAFLOWS, FILTERS, PANELS, WINOGRAD2, WINOGRAD4, Shape, choose, panels_pay, possible,
 )
 from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_release, axis_start, ceil_div
 from fastconv.kernels.weight_gradient cimport WeightGradient, weight_gradient
+from fastconv.kernels.weight_product cimport weight_product, worth_a_product
 from fastconv.kernels.winograd cimport Winograd, pack_winograd, winograd, winograd_size
 
 from fastconv.kernels.dataflow import NAMES
@@ -370,6 +371,7 @@ cdef int run_phase(const Layer *layer, Py_ssize_t images, const char *gradient, 
     job.images, job.source, job.output = images, gradient, output
     job.row0, job.column0, job.row_step, job.column_step = place_h, place_w, shape.stride_h, shape.stride_w
     job.grid_rows, job.grid_columns = ceil_div(shape.OH - place_h, shape.stride_h), ceil_div(shape.OW - place_w, shape.stride_w)
+    job.panels = panels_pay(shape, job.grid_rows, job.grid_columns)
     job.rows.offset = job.columns.offset = NULL
     if axis_start(&job.rows, shape.H, 1, shape.KH) == 0 and axis_start(&job.columns, shape.W, 1, shape.KW) == 0:
         job.rows.taps = phase_taps(shape.KH, shape.dil_h, shape.stride_h, place_h + shape.pad_h, tap_h, job.rows.offset)
@@ -456,7 +458,6 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
         scatter(layer, images, gradient, output)
         return 0
     if shape.stride_h > 1 or shape.stride_w > 1:
-        layer.dataflow = PANELS
         return run_phases(layer, images, gradient, output)
     status = prepare(layer, dataflow, False)
     if status == 0:
@@ -506,7 +507,7 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
                 job.rows.offset[t] = t * dil_h - pad_h
             for t in range(w.shape[3]):
                 job.columns.offset[t] = t * dil_w - pad_w
-            status = weight_gradient(&job)
+            status = weight_product(&job) if worth_a_product(&job) and g.size > 0 else weight_gradient(&job)
         axis_release(&job.rows)
         axis_release(&job.columns)
     if status != 0:

@@ -18,3 +18,4 @@ cdef enum:
 
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
+cdef bint panels_pay(const Shape *shape, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil

@@ -79,3 +79,10 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
         if here < least:
             least, best = here, dataflow
     return best
+
+
+cdef bint panels_pay(const Shape *shape, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Whether packed panels beat vectors that each lie in one row, for a phase of rows x columns output pixels."""
+    cdef Shape phase = shape[0]
+    phase.OH, phase.OW = rows, columns
+    return cost(&phase, PANELS, False) < cost(&phase, ROWS, False)

@@ -62,6 +62,7 @@ cdef extern from "registry.h" nogil:
                            Py_ssize_t) noexcept nogil
         void (*channel_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, const void *, int,
                              Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*pack_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil
         double (*peak)(Py_ssize_t, void *) noexcept nogil
         void (*winograd_input)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, void *,
                                Py_ssize_t, Py_ssize_t) noexcept nogil

@@ -22,9 +22,10 @@ typedef real line_anywhere __attribute__((vector_size(SIDE * sizeof(real)), alig
         a = upper;                                            \
     } while (0)
 
-FC_INLINE void transpose(const real *from, ptrdiff_t from_row, real *to, ptrdiff_t to_row) {
+/* to[j * to_row + i] = from[i][j]. */
+FC_INLINE void transpose_lines(const real *const *from, real *to, ptrdiff_t to_row) {
     line row[SIDE];
-    FC_UNROLL for (int i = 0; i < SIDE; i++) row[i] = *(const line_anywhere *)(from + i * from_row);
+    FC_UNROLL for (int i = 0; i < SIDE; i++) row[i] = *(const line_anywhere *)from[i];
 #if FC_REGISTERS == 32
     FC_UNROLL for (int i = 0; i < 4; i++) {
         EXCHANGE(row[i], row[i + 4], 0, 1, 2, 3, 8, 9, 10, 11) WITH(row[i], row[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
@@ -48,7 +49,13 @@ FC_INLINE void transpose(const real *from, ptrdiff_t from_row, real *to, ptrdiff
 }
 #else
 enum { SIDE = 1 };
-FC_INLINE void transpose(const real *from, ptrdiff_t from_row, real *to, ptrdiff_t to_row) { *to = *from; }
+FC_INLINE void transpose_lines(const real *const *from, real *to, ptrdiff_t to_row) { *to = *from[0]; }
 #endif
+
+FC_INLINE void transpose(const real *from, ptrdiff_t from_row, real *to, ptrdiff_t to_row) {
+    const real *lines[SIDE];
+    FC_UNROLL for (int i = 0; i < SIDE; i++) lines[i] = from + i * from_row;
+    transpose_lines(lines, to, to_row);
+}
 
 #endif

@@ -57,6 +57,26 @@ void FC_NAME(pack_panel)(ptrdiff_t depth, ptrdiff_t width, const void *slab, con
     }
 }
 
+/* packed[p * width + t] = slab[offsets[t] + p] for p < pixels and t < taps; zero for taps <= t < width. */
+void FC_NAME(pack_taps)(ptrdiff_t pixels, ptrdiff_t taps, ptrdiff_t width, const void *slab, const ptrdiff_t *offsets, void *packed) {
+    for (ptrdiff_t t = 0; t < width; t += SIDE) {
+        const ptrdiff_t here = taps - t < SIDE ? taps - t : SIDE;
+        real *to = (real *)packed + t;
+        ptrdiff_t p = 0;
+        if (here == SIDE) {
+            const real *lines[SIDE];
+            for (int i = 0; i < SIDE; i++) lines[i] = (const real *)slab + offsets[t + i];
+            for (; p + SIDE <= pixels; p += SIDE) {
+                transpose_lines(lines, to + p * width, width);
+                for (int i = 0; i < SIDE; i++) lines[i] += SIDE;
+            }
+        }
+        for (; p < pixels; p++)
+            for (ptrdiff_t i = 0; i < SIDE && t + i < width; i++)
+                to[p * width + i] = i < here ? ((const real *)slab)[offsets[t + i] + p] : 0;
+    }
+}
+
 FC_INLINE void move_strided(ptrdiff_t count, const real *from, ptrdiff_t from_step, real *to, ptrdiff_t to_step, const int add) {
     if (from_step == 1 && to_step == 1 && !add) {
         memcpy(to, from, (size_t)count * sizeof(real));

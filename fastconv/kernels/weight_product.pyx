@@ -1,0 +1,176 @@
+"""The gradient of a convolution's weights as a matrix product: output channels x taps, with the pixels as the depth.
+
+    task: some output channels x some taps, or (where there are few) a part of the images and rows
+      image, rows of pixels     pack the slab; pack the gradient pixel by pixel; for each panel of taps
+        panel                     pack_taps: this part of the column matrix turned around
+          tile_rows of outputs      correlate_tile, which adds to the weights
+
+Each weight has one accumulator and takes its terms in the order of images and pixels; parts, whose number follows from the shapes alone,
+are added in order.
+"""
+from cython.parallel cimport parallel, prange, threadid
+
+from fastconv.kernels.runtime cimport allocate, fc_kernels, fc_tile, note_team, release, threads_for
+from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.weight_gradient cimport WeightGradient
+
+cdef enum:
+    DEPTH = 256                  # pixels of a packed part
+    TASK_OUTPUTS = 256           # output channels a task, at most: they pay for packing the taps
+    TASK_PANELS = 8              # panels of taps a task, at most: they pay for packing the gradient
+    SLAB_BYTES = 512 * 1024
+    FEW_TASKS = 8                # below so many, the batch is cut into parts
+    LEAST_OUTPUTS = 16           # fewer output channels do not pay for packing the taps
+
+cdef struct Blocks:
+    Py_ssize_t rows, columns, row_blocks, column_blocks
+    Py_ssize_t outputs, output_blocks, taps, tap_blocks, parts
+    Py_ssize_t slab_bytes, gradient_bytes, panel_bytes, table_bytes
+    bint direct                  # the source serves as its own slab: nothing lies outside
+
+
+cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
+    return (a + multiple - 1) // multiple * multiple
+
+
+cdef bint worth_a_product(const WeightGradient *job) noexcept nogil:
+    return job.outputs >= LEAST_OUTPUTS and job.channels * job.rows.taps * job.columns.taps >= job.kernel.lanes
+
+
+cdef void choose_blocks(WeightGradient *job, int threads, Blocks *blocks) noexcept nogil:
+    cdef Py_ssize_t lanes = job.kernel.lanes, width = lanes * job.kernel.tile_vectors
+    cdef Py_ssize_t taps = job.rows.taps * job.columns.taps, depth = job.channels * taps
+    cdef Py_ssize_t tasks, pieces, panels = (depth + width - 1) // width, channels
+    blocks.direct = (job.rows.step == 1 and job.columns.step == 1 and job.rows.first >= 0 and job.columns.first >= 0
+                     and job.grid_rows - 1 + job.rows.first + job.rows.reach < job.rows.size
+                     and job.grid_columns - 1 + job.columns.first + job.columns.reach < job.columns.size)
+    blocks.columns = min(job.grid_columns, DEPTH)
+    blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
+    blocks.rows = max(1, min(job.grid_rows, DEPTH // blocks.columns))
+    axis_layout(&job.rows, blocks.rows, False)
+    axis_layout(&job.columns, blocks.columns, False)
+    blocks.outputs = min(ceil_to(job.outputs, job.kernel.tile_rows), TASK_OUTPUTS)
+    blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
+    blocks.taps = min(panels, TASK_PANELS) * width
+    while blocks.taps > width and (blocks.taps // taps + 2) * slab_channel(&job.rows, &job.columns, lanes) * job.itemsize > SLAB_BYTES:
+        blocks.taps -= width
+    while blocks.taps > width and job.groups * blocks.output_blocks * ((depth + blocks.taps - 1) // blocks.taps) < FEW_TASKS:
+        blocks.taps -= width
+    blocks.tap_blocks = (depth + blocks.taps - 1) // blocks.taps
+    blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
+    tasks = job.groups * blocks.output_blocks * blocks.tap_blocks
+    pieces = job.images * blocks.row_blocks * blocks.column_blocks
+    blocks.parts = min(pieces, (FEW_TASKS + tasks - 1) // tasks)
+    channels = min(job.channels, blocks.taps // taps + 2)
+    blocks.slab_bytes = 0 if blocks.direct else ceil_to(
+        (slab_channel(&job.rows, &job.columns, lanes) * channels + 2 * lanes) * job.itemsize, 64)
+    blocks.gradient_bytes = ceil_to(blocks.outputs * blocks.rows * blocks.columns * job.itemsize, 64)
+    blocks.panel_bytes = ceil_to((blocks.rows * blocks.columns * width + width) * job.itemsize, 64)
+    blocks.table_bytes = ceil_to(max(blocks.taps, blocks.rows * blocks.columns) * sizeof(Py_ssize_t), 64)
+
+
+cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t task, char *workspace, char *parts) noexcept nogil:
+    cdef const fc_kernels *kernel = job.kernel
+    cdef Py_ssize_t itemsize = job.itemsize, lanes = kernel.lanes, tile_rows = kernel.tile_rows
+    cdef Py_ssize_t width = lanes * kernel.tile_vectors
+    cdef char *slab = workspace
+    cdef char *gradient = slab + blocks.slab_bytes
+    cdef char *panel = gradient + blocks.gradient_bytes
+    cdef Py_ssize_t *offsets = <Py_ssize_t *> (panel + blocks.panel_bytes)
+    cdef Py_ssize_t *panel_offsets = offsets + blocks.table_bytes // sizeof(Py_ssize_t)
+    cdef Py_ssize_t part = task % blocks.parts
+    cdef Py_ssize_t t0 = task // blocks.parts % blocks.tap_blocks * blocks.taps
+    cdef Py_ssize_t m0 = task // blocks.parts // blocks.tap_blocks % blocks.output_blocks * blocks.outputs
+    cdef Py_ssize_t group = task // blocks.parts // blocks.tap_blocks // blocks.output_blocks
+    cdef Py_ssize_t taps = job.rows.taps * job.columns.taps, depth = job.channels * taps
+    cdef Py_ssize_t t1 = min(depth, t0 + blocks.taps), outputs = min(blocks.outputs, job.outputs - m0)
+    cdef Py_ssize_t c0 = t0 // taps, channels = (t1 - 1) // taps + 1 - c0
+    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, grid_plane = job.grid_rows * job.grid_columns
+    cdef Py_ssize_t channel_stride = source_plane if blocks.direct else slab_channel(&job.rows, &job.columns, lanes)
+    cdef Py_ssize_t pitch = job.columns.size if blocks.direct else job.columns.pitch
+    cdef Py_ssize_t pieces = job.images * blocks.row_blocks * blocks.column_blocks
+    cdef Py_ssize_t piece, image, row0, rows, column0, columns, pixels, t, m, r, j, first, here, vectors, th, tw
+    cdef const char *base
+    cdef const char *source
+    cdef const char *row
+    cdef char *weight = parts + ((part * job.groups + group) * job.outputs + m0) * depth * itemsize
+    cdef fc_tile tile
+    for t in range(t0, t1):
+        th, tw = t % taps // job.columns.taps, t % job.columns.taps
+        if blocks.direct:
+            offsets[t - t0] = ((t // taps - c0) * source_plane + (job.rows.offset[th] - job.rows.first) * pitch
+                               + job.columns.offset[tw] - job.columns.first)
+        else:
+            offsets[t - t0] = (t // taps - c0) * channel_stride + tap_offset(
+                &job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), th, tw)
+    for t in range(blocks.rows * blocks.columns):
+        panel_offsets[t] = t * width
+    tile.bias = NULL
+    tile.offsets = panel_offsets
+    tile.output_row = depth
+    first = pieces * part // blocks.parts
+    for piece in range(first, pieces * (part + 1) // blocks.parts):
+        column0 = piece % blocks.column_blocks * blocks.columns
+        row0 = piece // blocks.column_blocks % blocks.row_blocks * blocks.rows
+        image = piece // blocks.column_blocks // blocks.row_blocks
+        rows = min(blocks.rows, job.grid_rows - row0)
+        columns = min(blocks.columns, job.grid_columns - column0)
+        pixels = rows * columns
+        source = job.source + ((image * job.groups + group) * job.channels + c0) * source_plane * itemsize
+        if blocks.direct:
+            base = source + ((row0 + job.rows.first) * pitch + column0 + job.columns.first) * itemsize
+        else:
+            base = slab
+            slab_pack(kernel, itemsize, &job.rows, &job.columns, source, channels, source_plane, row0, rows, column0, columns, 0, slab)
+        for m from 0 <= m < outputs by tile_rows:
+            row = job.gradient + (((image * job.groups + group) * job.outputs + m0 + m) * grid_plane
+                                  + row0 * job.grid_columns + column0) * itemsize
+            for r in range(rows if columns < job.grid_columns else 1):
+                kernel.pack_rows(columns if columns < job.grid_columns else pixels, min(tile_rows, outputs - m), tile_rows,
+                                 row + r * job.grid_columns * itemsize, grid_plane, gradient + (m * pixels + r * columns * tile_rows) * itemsize)
+        tile.depth = pixels
+        tile.accumulate = piece > first
+        for t from t0 <= t < t1 by width:
+            here = min(width, t1 - t)
+            vectors = (here + lanes - 1) // lanes
+            for r in range(rows):
+                kernel.pack_taps(columns, here, width, base + r * pitch * itemsize, offsets + t - t0, panel + r * columns * width * itemsize)
+            for m from 0 <= m < outputs by tile_rows:
+                tile.weights = gradient + m * pixels * itemsize
+                for j in range(vectors):
+                    tile.source[j] = panel + j * lanes * itemsize
+                    tile.output[j] = weight + (m * depth + t + j * lanes) * itemsize
+                    tile.count[j] = min(lanes, here - j * lanes)
+                kernel.correlate_tile(&tile, min(tile_rows, outputs - m), vectors)
+
+
+cdef int weight_product(WeightGradient *job) noexcept nogil:
+    """Run the job; -1 when memory is out."""
+    cdef Blocks blocks
+    cdef Py_ssize_t weights = job.groups * job.outputs * job.channels * job.rows.taps * job.columns.taps
+    cdef Py_ssize_t tasks, task, a_thread
+    cdef int threads = threads_for(<double> job.images * job.grid_rows * job.grid_columns * weights)
+    cdef char *workspace
+    cdef char *parts
+    axis_measure(&job.rows)
+    axis_measure(&job.columns)
+    choose_blocks(job, threads, &blocks)
+    tasks = job.groups * blocks.output_blocks * blocks.tap_blocks * blocks.parts
+    threads = <int> min(threads, tasks)
+    a_thread = blocks.slab_bytes + blocks.gradient_bytes + blocks.panel_bytes + 2 * blocks.table_bytes
+    parts = job.weight if blocks.parts == 1 else <char *> allocate(blocks.parts * weights * job.itemsize)
+    workspace = <char *> allocate(threads * a_thread)
+    if parts == NULL or workspace == NULL:
+        release(workspace)
+        if blocks.parts > 1:
+            release(parts)
+        return -1
+    with parallel(num_threads=threads):
+        note_team()
+        for task in prange(tasks, schedule="dynamic"):
+            run_task(job, &blocks, task, workspace + threadid() * a_thread, parts)
+    release(workspace)
+    if blocks.parts > 1:
+        job.kernel.sum_rows(blocks.parts, weights, parts, weights, job.weight)
+        release(parts)
+    return 0
