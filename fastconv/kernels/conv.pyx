@@ -451,6 +451,7 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
     cdef Shape *shape = &layer.shape
     cdef int status
     layer.kernel = kernels(shape.itemsize)
+    shape.lanes = layer.kernel.lanes
     if images * shape.groups * shape.channels * shape.H * shape.W == 0:
         layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
         return 0
