@@ -53,11 +53,26 @@ cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, c
                     job.output + ((index * job.outputs + m) * plane + (row0 + r) * job.OW + p0) * itemsize, plane)
 
 
+cdef void fill_offsets(const Channels *job, bint direct, Py_ssize_t *offsets) noexcept nogil:
+    """Where each step of the depth reads, in the source itself or in the slab."""
+    cdef Py_ssize_t plane = slab_plane(&job.rows, &job.columns, job.kernel.lanes), c, th, tw, k = 0
+    cdef Py_ssize_t stride = job.rows.size * job.columns.size if direct else slab_channel(&job.rows, &job.columns, job.kernel.lanes)
+    for c in range(job.channels):
+        for th in range(job.rows.taps):
+            for tw in range(job.columns.taps):
+                if direct:
+                    offsets[k] = (c * stride + (job.rows.offset[th] - job.rows.first) * job.columns.size
+                                  + job.columns.offset[tw] - job.columns.first)
+                else:
+                    offsets[k] = c * stride + tap_offset(&job.rows, &job.columns, plane, th, tw)
+                k += 1
+
+
 cdef int channels(Channels *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Blocks blocks
     cdef Py_ssize_t lanes = job.kernel.lanes, taps = job.rows.taps * job.columns.taps, depth = job.channels * taps
-    cdef Py_ssize_t tasks, task, c, t, most, wanted, channel_stride
+    cdef Py_ssize_t tasks, task, most, wanted
     cdef Py_ssize_t table_bytes = (depth * sizeof(Py_ssize_t) + 63) // 64 * 64
     cdef Py_ssize_t *offsets
     cdef char *workspace
@@ -88,23 +103,21 @@ cdef int channels(Channels *job) noexcept nogil:
         axis_layout(&job.rows, blocks.rows, False)
     tasks = job.images * job.groups * blocks.row_blocks * blocks.output_blocks
     threads = <int> min(threads, tasks)
-    channel_stride = slab_channel(&job.rows, &job.columns, lanes)
-    blocks.slab_bytes = 0 if blocks.direct else (channel_stride * job.channels * job.itemsize + 63) // 64 * 64
+    blocks.slab_bytes = 0 if blocks.direct else (
+        slab_channel(&job.rows, &job.columns, lanes) * job.channels * job.itemsize + 63) // 64 * 64
     workspace = <char *> allocate(table_bytes + threads * blocks.slab_bytes)
     if workspace == NULL:
         return -1
     offsets = <Py_ssize_t *> workspace
-    for c in range(job.channels):
-        for t in range(taps):
-            if blocks.direct:
-                offsets[c * taps + t] = (c * job.rows.size + job.rows.offset[t // job.columns.taps] - job.rows.first) * job.columns.size \
-                    + job.columns.offset[t % job.columns.taps] - job.columns.first
-            else:
-                offsets[c * taps + t] = c * channel_stride + tap_offset(
-                    &job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), t // job.columns.taps, t % job.columns.taps)
-    with parallel(num_threads=threads):
+    fill_offsets(job, blocks.direct, offsets)
+    if threads == 1:                     # a team of one would cost as much as a small layer
         note_team()
-        for task in prange(tasks, schedule="dynamic"):
-            run_task(job, &blocks, task, workspace + table_bytes + threadid() * blocks.slab_bytes, offsets)
+        for task in range(tasks):
+            run_task(job, &blocks, task, workspace + table_bytes, offsets)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
+            for task in prange(tasks, schedule="dynamic"):
+                run_task(job, &blocks, task, workspace + table_bytes + threadid() * blocks.slab_bytes, offsets)
     release(workspace)
     return 0

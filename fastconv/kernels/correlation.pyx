@@ -279,9 +279,14 @@ cdef int correlate(Correlation *job) noexcept nogil:
     workspace = <char *> allocate(threads * a_thread)
     if workspace == NULL:
         return -1
-    with parallel(num_threads=threads):
+    if threads == 1:                     # a team of one would cost as much as a small layer
         note_team()
-        for task in prange(tasks, schedule="dynamic"):
-            run_task(job, &blocks, task, workspace + threadid() * a_thread)
+        for task in range(tasks):
+            run_task(job, &blocks, task, workspace)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
+            for task in prange(tasks, schedule="dynamic"):
+                run_task(job, &blocks, task, workspace + threadid() * a_thread)
     release(workspace)
     return 0

@@ -13,10 +13,16 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
     const real *source[TILE_VECTORS];
     FC_UNROLL for (int j = 0; j < vectors; j++) source[j] = t->source[j];
 
-    if (t->accumulate) {
+    int whole = 1;
+    FC_UNROLL for (int j = 0; j < vectors; j++) whole &= t->count[j] == VL;
+
+#define PLACE(i, j) ((real *)t->output[j] + (i) * t->output_row)
+    if (t->accumulate && whole) {
         FC_UNROLL for (int i = 0; i < rows; i++)
-            FC_UNROLL for (int j = 0; j < vectors; j++)
-                sums[i][j] = load((const real *)t->output[j] + i * t->output_row);
+            FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = load(PLACE(i, j));
+    } else if (t->accumulate) {
+        FC_UNROLL for (int i = 0; i < rows; i++)
+            FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = load_part(PLACE(i, j), t->count[j]);
     } else if (t->bias) {
         FC_UNROLL for (int i = 0; i < rows; i++)
             FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = broadcast(((const real *)t->bias)[i]);
@@ -35,8 +41,14 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
         FC_PREFETCH(weights + 96 * TILE_ROWS); /* weights stream, and hardware prefetching stops at each page */
         weights += TILE_ROWS;
     }
-    FC_UNROLL for (int i = 0; i < rows; i++)
-        FC_UNROLL for (int j = 0; j < vectors; j++) store((real *)t->output[j] + i * t->output_row, sums[i][j]);
+    if (whole) {
+        FC_UNROLL for (int i = 0; i < rows; i++)
+            FC_UNROLL for (int j = 0; j < vectors; j++) store(PLACE(i, j), sums[i][j]);
+    } else {
+        FC_UNROLL for (int i = 0; i < rows; i++)
+            FC_UNROLL for (int j = 0; j < vectors; j++) store_part(PLACE(i, j), sums[i][j], t->count[j]);
+    }
+#undef PLACE
 }
 
 #define SIZE(rows, vectors) \
@@ -61,26 +73,5 @@ static void (*const SIZED[TILE_ROWS][TILE_VECTORS])(const fc_tile *) = {
 };
 
 void FC_NAME(correlate_tile)(const fc_tile *tile, ptrdiff_t rows, ptrdiff_t vectors) {
-    int whole = 1;
-    for (ptrdiff_t j = 0; j < vectors; j++) whole &= tile->count[j] == VL;
-    if (whole) {
-        SIZED[rows - 1][vectors - 1](tile);
-        return;
-    }
-    /* An edge: compute the whole tile into a copy and keep the lanes that exist. */
-    real copy[TILE_ROWS * TILE_VECTORS * (FC_BYTES / sizeof(real))];
-    fc_tile edge = *tile;
-    edge.output_row = vectors * VL;
-    for (ptrdiff_t j = 0; j < vectors; j++) {
-        edge.output[j] = copy + j * VL;
-        if (tile->accumulate)
-            for (ptrdiff_t i = 0; i < rows; i++)
-                store(copy + (i * vectors + j) * VL,
-                      load_part((const real *)tile->output[j] + i * tile->output_row, tile->count[j]));
-    }
-    SIZED[rows - 1][vectors - 1](&edge);
-    for (ptrdiff_t j = 0; j < vectors; j++)
-        for (ptrdiff_t i = 0; i < rows; i++)
-            memcpy((real *)tile->output[j] + i * tile->output_row, copy + (i * vectors + j) * VL,
-                   (size_t)tile->count[j] * sizeof(real));
+    SIZED[rows - 1][vectors - 1](tile);
 }
