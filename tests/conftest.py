@@ -1,5 +1,7 @@
 """What all tests share: generated cases that are the same on every run, dtypes, random numbers, threads put back."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +11,9 @@ settings.register_profile(
     "fastconv", derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("fastconv")
+
+# Processes that tests start import the installed package, not the sources in whose folder pytest happens to run.
+os.environ["PYTHONSAFEPATH"] = "1"
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])

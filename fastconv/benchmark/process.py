@@ -33,6 +33,7 @@ class Worker:
         else:
             environment.pop("PYTHONPATH", None)
         # the folder above the worker is the working directory, so that "-m worker" needs no fastconv
+        environment.pop("PYTHONSAFEPATH", None)
         command = [python, "-m", "worker", "--library", library, "--threads", str(threads)]
         self.library = library
         try:

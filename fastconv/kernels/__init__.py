@@ -6,6 +6,6 @@
           runtime                                    the table of kernels in use, the number of threads
             src/registry.def  src/kernels/*.c        the kernels, built once an instruction set and element type
 
-Nothing here validates: every array is C-contiguous, aligned, of one dtype, and of the right shape. To add a kernel, add one file to
-src/kernels and one line to src/registry.def.
+Nothing here validates: every array is C-contiguous, aligned, of one dtype, and of the right shape. To add a kernel, add
+one file to src/kernels, one line to src/registry.def, and its signature to runtime.pxd, for the drivers to call it.
 """

@@ -289,7 +289,8 @@ cdef class Convolution:
     cdef char *memory            # the weights as they came, then the bias
 
     def __cinit__(self, weight, bias, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h, Py_ssize_t stride_w,
-                  Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, bint relu=False, dataflow=None):
+                  Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, bint relu=False,
+                  dataflow=None):
         cdef Array w, b
         cdef int chosen, status
         view(weight, &w)
@@ -517,18 +518,18 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
 
 def conv2d_backward_bias(grad_output, grad_bias):
     cdef Array g, b
-    cdef Py_ssize_t c, n, channels, pixels
+    cdef Py_ssize_t c, n, planes, pixels
     cdef double total
     view(grad_output, &g)
     view(grad_bias, &b, True)
     cdef const char *plane
     cdef const fc_kernels *kernel = kernels(g.itemsize)
-    channels, pixels = g.shape[1], g.shape[2] * g.shape[3]
+    planes, pixels = g.shape[1], g.shape[2] * g.shape[3]
     with nogil, parallel(num_threads=threads_for(g.size)):
         note_team()
-        for c in prange(channels, schedule="static"):
+        for c in prange(planes, schedule="static"):
             total = 0
             for n in range(g.shape[0]):
-                plane = g.data + (n * channels + c) * pixels * g.itemsize
+                plane = g.data + (n * planes + c) * pixels * g.itemsize
                 total = kernel.sum(pixels, plane, total)
             kernel.fill(1, total, b.data + c * b.itemsize)

@@ -2,7 +2,7 @@
 from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport fc_kernels, kernels, note_team, threads_for
+from fastconv.kernels.runtime cimport kernels, note_team, threads_for
 
 cdef enum:
     PIECE = 16384                # elements a task

@@ -1,7 +1,7 @@
 """What this machine can do at most: multiply-adds a second, and bytes read from memory a second."""
 import time
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport prange
 
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, release
 

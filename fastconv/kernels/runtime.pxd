@@ -25,7 +25,8 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t weight_rows
         Py_ssize_t weight_columns
         void (*correlate_tile)(const fc_tile *, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void (*weight_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const Py_ssize_t *, void *, Py_ssize_t) noexcept nogil
+        void (*weight_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const Py_ssize_t *, void *,
+                            Py_ssize_t) noexcept nogil
         void (*weight_sums)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*pack_rows)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
         void (*pack_gather)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, void *) noexcept nogil
@@ -37,7 +38,8 @@ cdef extern from "registry.h" nogil:
         double (*sum)(Py_ssize_t, const void *, double) noexcept nogil
         int (*all_finite)(Py_ssize_t, const void *) noexcept nogil
         void (*max_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil
-        void (*argmax_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, void *, int64_t *) noexcept nogil
+        void (*argmax_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, Py_ssize_t,
+                            Py_ssize_t, Py_ssize_t, void *, int64_t *) noexcept nogil
         void (*mean_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
         void (*share_row)(Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         void (*scatter_add)(Py_ssize_t, const void *, const int64_t *, void *) noexcept nogil

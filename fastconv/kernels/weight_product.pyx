@@ -127,14 +127,16 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
                                   + row0 * job.grid_columns + column0) * itemsize
             for r in range(rows if columns < job.grid_columns else 1):
                 kernel.pack_rows(columns if columns < job.grid_columns else pixels, min(tile_rows, outputs - m), tile_rows,
-                                 row + r * job.grid_columns * itemsize, grid_plane, gradient + (m * pixels + r * columns * tile_rows) * itemsize)
+                                 row + r * job.grid_columns * itemsize, grid_plane,
+                                 gradient + (m * pixels + r * columns * tile_rows) * itemsize)
         tile.depth = pixels
         tile.accumulate = piece > first
         for t from t0 <= t < t1 by width:
             here = min(width, t1 - t)
             vectors = (here + lanes - 1) // lanes
             for r in range(rows):
-                kernel.pack_taps(columns, here, width, base + r * pitch * itemsize, offsets + t - t0, panel + r * columns * width * itemsize)
+                kernel.pack_taps(columns, here, width, base + r * pitch * itemsize, offsets + t - t0,
+                                 panel + r * columns * width * itemsize)
             for m from 0 <= m < outputs by tile_rows:
                 tile.weights = gradient + m * pixels * itemsize
                 for j in range(vectors):

@@ -52,6 +52,11 @@ cdef void pack_winograd(const Winograd *job, const char *source, Py_ssize_t outp
                                         packed + i * points * job.channels * tile_rows * 4, job.channels * tile_rows)
 
 
+cdef Py_ssize_t row_span(const Winograd *job) noexcept nogil:
+    """Pixels of a row that winograd_input reads: whole vectors, and at least the columns of one tile."""
+    return max((job.size + 1) * job.kernel.lanes, job.size + 2)
+
+
 cdef Py_ssize_t run_of(const Winograd *job, const Panels *panels, Py_ssize_t tile, Py_ssize_t stop, Py_ssize_t *image,
                        Py_ssize_t *row, Py_ssize_t *column) noexcept nogil:
     """The neighbours in one row of tiles that begin with `tile`: how many (a vector at most), and where they lie."""
@@ -66,7 +71,7 @@ cdef void edge_channel(const Winograd *job, const char *plane, const Py_ssize_t 
     """One channel at an end of the array, by a padded copy: whole vectors would read beyond it."""
     cdef float copy[6 * 5 * MOST_LANES]
     cdef Py_ssize_t offsets[6]
-    cdef Py_ssize_t i, span = (job.size + 1) * job.kernel.lanes
+    cdef Py_ssize_t i, span = row_span(job)
     cdef Py_ssize_t low = max(0, -x0), high = max(low, min(span, job.W - x0))
     memset(copy, 0, sizeof(copy))
     for i in range(job.size + 2):
@@ -83,7 +88,7 @@ cdef void transform_panel(const Winograd *job, const Panels *panels, Py_ssize_t 
     cdef Py_ssize_t n = job.size + 2, lanes = job.kernel.lanes, m = job.size
     cdef Py_ssize_t tile = panel * panels.width, stop = min(tile + panels.width, panels.tiles)
     cdef Py_ssize_t start = tile, plane = job.H * job.W, point_stride = job.channels * panels.width
-    cdef Py_ssize_t total = job.images * job.channels * plane, span = (m + 1) * lanes
+    cdef Py_ssize_t total = job.images * job.channels * plane, span = row_span(job)
     cdef Py_ssize_t image, row, column, run, i, j, lane, x, x0, y, low, high, first, last, origin
     cdef Py_ssize_t rows[6]
     cdef int32_t inside[6 * MOST_LANES]
@@ -155,7 +160,8 @@ cdef void multiply_panel(const Winograd *job, const Panels *panels, Py_ssize_t p
         tile += run
 
 
-cdef void panel_task(const Winograd *job, const Panels *panels, Py_ssize_t panel, const Py_ssize_t *offsets, char *workspace) noexcept nogil:
+cdef void panel_task(const Winograd *job, const Panels *panels, Py_ssize_t panel, const Py_ssize_t *offsets,
+                     char *workspace) noexcept nogil:
     cdef Py_ssize_t m0
     transform_panel(job, panels, panel, 0, job.channels, workspace)
     for m0 from 0 <= m0 < job.outputs by PANEL_OUTPUTS:

@@ -31,8 +31,8 @@ FC_INLINE vec exponential(vec x) {
     static const double inverse_factorial[] = {
         1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800,
         1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
-    x = pick((mask)(x > broadcast(EXP_HIGH)), broadcast(EXP_HIGH), x); /* a NaN compares false and stays */
-    x = pick((mask)(x < broadcast(EXP_LOW)), broadcast(EXP_LOW), x);
+    x = pick(FC_MASK(x > broadcast(EXP_HIGH)), broadcast(EXP_HIGH), x); /* a NaN compares false and stays */
+    x = pick(FC_MASK(x < broadcast(EXP_LOW)), broadcast(EXP_LOW), x);
     const vec shifted = x * broadcast((real)0x1.71547652b82fep+0) + broadcast(ROUNDER);
     const vec n = shifted - broadcast(ROUNDER);
     const vec r = (x - n * broadcast(LN2_HIGH)) - n * broadcast(LN2_LOW);

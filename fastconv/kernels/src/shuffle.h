@@ -4,7 +4,7 @@
 
 #include "vector.h"
 
-#if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
+#if FC_VECTORS
 #if FC_BYTES / (4 << FC_DOUBLE) == 16
 #define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31

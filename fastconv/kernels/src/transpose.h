@@ -4,7 +4,7 @@
 
 #include "vector.h"
 
-#if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
+#if FC_VECTORS
 /* A square of SIDE x SIDE elements, transposed by exchanging its off-diagonal blocks, halves first. */
 #if FC_REGISTERS == 32
 enum { SIDE = 8 };

@@ -11,8 +11,22 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX2__)
+#if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
+#define FC_VECTORS 1
+#else
+#define FC_VECTORS 0
+#endif
+/* Intrinsics for what the vector extensions do not have: masked accesses and the maximum. */
+#if FC_VECTORS && defined(__AVX2__)
 #include <immintrin.h>
+#define FC_AVX2 1
+#else
+#define FC_AVX2 0
+#endif
+#if FC_VECTORS && defined(__AVX512F__)
+#define FC_AVX512 1
+#else
+#define FC_AVX512 0
 #endif
 
 #include "registry.h"
@@ -40,12 +54,13 @@ typedef int32_t integer;
 #define FC_REGISTERS 16
 #endif
 
-#if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
+#if FC_VECTORS
 #define FC_INLINE static inline __attribute__((always_inline))
 #define VL ((ptrdiff_t)(FC_BYTES / sizeof(real)))
 typedef real vec __attribute__((vector_size(FC_BYTES)));
 typedef integer mask __attribute__((vector_size(FC_BYTES)));
 typedef real vec_anywhere __attribute__((vector_size(FC_BYTES), aligned(sizeof(real)), may_alias));
+#define FC_MASK(comparison) ((mask)(comparison))
 FC_INLINE vec load(const real *p) { return *(const vec_anywhere *)p; }
 FC_INLINE void store(real *p, vec v) { *(vec_anywhere *)p = v; }
 FC_INLINE vec broadcast(real x) { return x - (vec){0}; } /* x - 0 keeps the sign of -0.0; x + 0 would not */
@@ -58,6 +73,7 @@ FC_INLINE vec from_bits(mask m) { return (vec)m; }
 #define VL ((ptrdiff_t)1)
 typedef real vec;
 typedef integer mask; /* all ones or zero, as a vector comparison gives */
+#define FC_MASK(comparison) (-(mask)(comparison))
 FC_INLINE vec load(const real *p) { return *p; }
 FC_INLINE void store(real *p, vec v) { *p = v; }
 FC_INLINE vec broadcast(real x) { return x; }
@@ -69,18 +85,21 @@ FC_INLINE vec from_bits(mask m) { vec v; memcpy(&v, &m, sizeof v); return v; }
 
 /* a where a > b, otherwise b: b where either is a NaN. One instruction where there is one; the compiler does not find it by itself. */
 FC_INLINE vec larger(vec a, vec b) {
-#if defined(__AVX512F__) && FC_DOUBLE
+#if FC_AVX512 && FC_DOUBLE
     return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
-#elif defined(__AVX512F__)
+#elif FC_AVX512
     return (vec)_mm512_max_ps((__m512)a, (__m512)b);
-#elif defined(__AVX2__) && FC_DOUBLE
+#elif FC_AVX2 && FC_DOUBLE
     return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
-#elif defined(__AVX2__)
+#elif FC_AVX2
     return (vec)_mm256_max_ps((__m256)a, (__m256)b);
 #else
-    return pick((mask)(a > b), a, b);
+    return pick(FC_MASK(a > b), a, b);
 #endif
 }
+
+/* max(x, 0); a NaN is kept, and -0.0 becomes 0.0. */
+FC_INLINE vec rectify(vec x) { return pick(FC_MASK(x <= broadcast(0)), broadcast(0), x); }
 
 #if defined(__GNUC__)
 #define FC_UNROLL _Pragma("GCC unroll 32")
@@ -92,7 +111,7 @@ FC_INLINE vec larger(vec a, vec b) {
 
 /* The first `count` lanes from p, the others zero; and the first `count` lanes to p. Nothing beyond them is touched. */
 FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
-#if defined(__AVX512F__) /* the one place for intrinsics: a masked access is 1 instruction, its detour through memory about 20 */
+#if FC_AVX512 /* a masked access is 1 instruction, its detour through memory about 20 */
 #if FC_DOUBLE
     return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), p);
 #else
@@ -105,7 +124,7 @@ FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
 }
 /* The lanes low <= lane < high of what lies at p, the others `filler`: only those are read. */
 FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real filler) {
-#if defined(__AVX512F__)
+#if FC_AVX512
     const uint32_t bits = ((1u << high) - 1) & ~((1u << low) - 1);
 #if FC_DOUBLE
     return (vec)_mm512_mask_loadu_pd((__m512d)broadcast(filler), (__mmask8)bits, p);
@@ -118,7 +137,7 @@ FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real fi
     return load(lanes);
 }
 FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
-#if defined(__AVX512F__)
+#if FC_AVX512
 #if FC_DOUBLE
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), (__m512d)v);
 #else

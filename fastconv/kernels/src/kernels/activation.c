@@ -1,12 +1,12 @@
 /* Activations and their gradients, element by element. */
 #include "exponential.h"
 
-FC_INLINE vec magnitude(vec x) { return pick((mask)(x < broadcast(0)), broadcast(0) - x, x); }
+FC_INLINE vec magnitude(vec x) { return pick(FC_MASK(x < broadcast(0)), broadcast(0) - x, x); }
 
 /* 1 / (1 + e^-x), by e^-|x| so that neither side loses its small values. */
 FC_INLINE vec sigmoid(vec x) {
     const vec e = exponential(broadcast(0) - magnitude(x));
-    return pick((mask)(x < broadcast(0)), e, broadcast(1)) / (broadcast(1) + e);
+    return pick(FC_MASK(x < broadcast(0)), e, broadcast(1)) / (broadcast(1) + e);
 }
 
 /* Near zero x + x^3 P(x^2)/Q(x^2), the rational approximation of Moshier's Cephes library (tanh.c); beyond, 1 - 2 / (e^2|x| + 1). */
@@ -18,12 +18,9 @@ FC_INLINE vec tangent(vec x) {
                   broadcast((real)4.84406305325125486048e3);
     const vec near = x + x * (z * p / q);
     vec far = broadcast(1) - broadcast(2) / (exponential(size + size) + broadcast(1));
-    far = pick((mask)(x < broadcast(0)), broadcast(0) - far, far);
-    return pick((mask)(size > broadcast((real)0.625)), far, near); /* a NaN takes the near branch and stays one */
+    far = pick(FC_MASK(x < broadcast(0)), broadcast(0) - far, far);
+    return pick(FC_MASK(size > broadcast((real)0.625)), far, near); /* a NaN takes the near branch and stays one */
 }
-
-/* max(x, 0); a NaN is kept, and -0.0 becomes 0.0. */
-FC_INLINE vec rectify(vec x) { return pick((mask)(x <= broadcast(0)), broadcast(0), x); }
 
 #define UNARY(name, expression)                                                        \
     void FC_NAME(name)(ptrdiff_t count, const void *input, void *output) {             \
@@ -58,6 +55,6 @@ FC_INLINE vec rectify(vec x) { return pick((mask)(x <= broadcast(0)), broadcast(
 UNARY(relu_forward, rectify(x))
 UNARY(sigmoid_forward, sigmoid(x))
 UNARY(tanh_forward, tangent(x))
-BINARY(relu_backward, pick((mask)(x <= broadcast(0)), broadcast(0), g)) /* x: the input */
+BINARY(relu_backward, pick(FC_MASK(x <= broadcast(0)), broadcast(0), g)) /* x: the input */
 BINARY(sigmoid_backward, g * (broadcast(1) - x) * x)                      /* x: the output */
 BINARY(tanh_backward, g * (broadcast(1) - x * x))                         /* x: the output */

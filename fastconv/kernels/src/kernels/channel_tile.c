@@ -23,7 +23,7 @@ FC_INLINE void channel_body(ptrdiff_t depth, const int vectors, const int pixels
     }
     FC_UNROLL for (int p = 0; p < pixels; p++)
         FC_UNROLL for (int j = 0; j < vectors; j++)
-            store(result + (p * vectors + j) * VL, relu ? pick((mask)(sums[p][j] <= broadcast(0)), broadcast(0), sums[p][j]) : sums[p][j]);
+            store(result + (p * vectors + j) * VL, relu ? rectify(sums[p][j]) : sums[p][j]);
 }
 
 typedef void sized(ptrdiff_t, const real *, const ptrdiff_t *, const real *, const real *, int, real *);

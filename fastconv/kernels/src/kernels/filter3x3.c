@@ -3,7 +3,7 @@
 #include "row_taps.h"
 
 FC_INLINE void put(vec sum, int relu, real *output, ptrdiff_t lanes) {
-    if (relu) sum = pick((mask)(sum <= broadcast(0)), broadcast(0), sum);
+    if (relu) sum = rectify(sum);
     if (lanes >= VL) store(output, sum);
     else store_part(output, sum, lanes);
 }

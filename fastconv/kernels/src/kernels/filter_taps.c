@@ -8,7 +8,7 @@ enum { ABREAST = FC_REGISTERS == 32 ? 8 : 4 };
 
 FC_INLINE void put(const int rows, vec *sums, int relu, real *output, ptrdiff_t output_row, ptrdiff_t lanes) {
     if (relu)
-        FC_UNROLL for (int j = 0; j < rows; j++) sums[j] = pick((mask)(sums[j] <= broadcast(0)), broadcast(0), sums[j]);
+        FC_UNROLL for (int j = 0; j < rows; j++) sums[j] = rectify(sums[j]);
     if (lanes >= VL)
         FC_UNROLL for (int j = 0; j < rows; j++) store(output + j * output_row, sums[j]);
     else

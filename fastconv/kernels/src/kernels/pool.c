@@ -5,7 +5,7 @@
 #include "vector.h"
 
 /* Later values win where they are larger or NaN, so a NaN stays and the first of equal values is kept. */
-FC_INLINE mask wins(vec value, vec best) { return (mask)(value > best) | (mask)(value != value); }
+FC_INLINE mask wins(vec value, vec best) { return FC_MASK(value > best) | FC_MASK(value != value); }
 
 /* output[i] = the largest of the taps, NaN where a tap is NaN. */
 void FC_NAME(max_taps)(ptrdiff_t count, ptrdiff_t taps, const void *slab, const ptrdiff_t *offsets, void *output) {

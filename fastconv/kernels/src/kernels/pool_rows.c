@@ -19,7 +19,7 @@ FC_INLINE void put(vec value, real *output, ptrdiff_t lanes) {
 }
 
 /* Larger, or a NaN: a NaN stays, and the first of equal values is kept. */
-FC_INLINE mask wins(vec value, vec best) { return (mask)(value > best) | (mask)(value != value); }
+FC_INLINE mask wins(vec value, vec best) { return FC_MASK(value > best) | FC_MASK(value != value); }
 
 static int any(mask m, ptrdiff_t lanes) {
     integer lane[FC_BYTES / sizeof(real)], found = 0;
@@ -46,7 +46,7 @@ FC_INLINE int maximum_strip(const int stride, const int KW, const int whole, con
                 }
             }
         }
-        if (!careful) doubt |= (mask)(total != total);
+        if (!careful) doubt |= FC_MASK(total != total);
         put(best, t->output + r * t->columns + column, t->columns - column);
     }
     return careful || !any(doubt, t->columns - column);
@@ -70,7 +70,7 @@ FC_INLINE int argmaximum_strip(const int stride, const int KW, const int whole, 
             }
         }
         put(best, t->output + r * t->columns + column, t->columns - column);
-        doubt |= (mask)(winner < mask_of(0));
+        doubt |= FC_MASK(winner < mask_of(0));
         integer offset[FC_BYTES / sizeof(real)];
         memcpy(offset, &winner, sizeof winner);
         int64_t *indices = t->indices + r * t->columns + column;

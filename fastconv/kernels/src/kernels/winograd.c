@@ -42,7 +42,7 @@ FC_INLINE void transform_output(const int m, const vec *p, ptrdiff_t step, vec *
 
 /* The m + 2 columns of one row for a vector of tiles, m pixels apart: column[j] lane t = row[m * t + j]. */
 FC_INLINE void load_columns(const int m, const real *row, vec *column) {
-#if defined(__GNUC__) && !defined(FC_PLAIN_LOOPS)
+#if FC_VECTORS
     if (m == 4) {
         const vec a = load(row), b = load(row + VL), c = load(row + 2 * VL), d = load(row + 3 * VL), next = load(row + 4 * VL);
         const vec e0 = evens(a, b), e1 = evens(c, d), o0 = odds(a, b), o1 = odds(c, d);
@@ -138,7 +138,7 @@ FC_INLINE int output_body(const int m, ptrdiff_t channels, ptrdiff_t rows, ptrdi
         FC_UNROLL for (int k = 0; k < m * m; k++) {
             result[k] += start;
             doubt += result[k] * 0; /* stays zero; infinity and NaN make it NaN */
-            if (relu) result[k] = pick((mask)(result[k] <= broadcast(0)), broadcast(0), result[k]);
+            if (relu) result[k] = rectify(result[k]);
         }
         for (int i = 0; i < m && i < rows; i++) store_columns(m, result + i * m, output + i * output_row, columns);
     }
