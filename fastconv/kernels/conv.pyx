@@ -415,7 +415,7 @@ cdef int run_phases(const Layer *layer, Py_ssize_t images, const char *gradient,
 
 
 cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
-    """Term by term, for weights that are not finite: the padding of the other ways would multiply them by zeros, and make NaNs of
+    """Term by term. Weights that are not finite need it: the padding of the other ways would multiply them by zeros, and make NaNs of
     products that the sum does not have."""
     cdef const Shape *shape = &layer.shape
     cdef const fc_kernels *kernel = layer.kernel
@@ -456,7 +456,9 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
     if images * shape.groups * shape.channels * shape.H * shape.W == 0:
         layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
         return 0
-    if not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights):
+    # A strided depthwise layer has no depth either: its phases would be too short to be worth their set-up.
+    if ((shape.channels == 1 and shape.stride_h * shape.stride_w > 1)
+            or not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights)):
         scatter(layer, images, gradient, output)
         return 0
     if shape.stride_h > 1 or shape.stride_w > 1:

@@ -84,6 +84,16 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
     blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
     if not blocks.panels:
         blocks.rows = (job.grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
+    tasks = job.images * job.groups * blocks.row_blocks * max(1, job.outputs // LEAST_OUTPUTS)
+    if threads > 1 and tasks < 2 * threads:
+        # Too few output channels to share out: smaller blocks of pixels.
+        wanted = (2 * threads + job.images * job.groups - 1) // (job.images * job.groups)
+        if job.grid_rows > 1:
+            blocks.rows = min(blocks.rows, (job.grid_rows + wanted - 1) // wanted)
+        else:
+            blocks.columns = min(blocks.columns, ceil_to((job.grid_columns + wanted - 1) // wanted, width))
+            axis_layout(&job.columns, blocks.columns, False)
+        blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
     axis_layout(&job.rows, blocks.rows, False)
     blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
     tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
