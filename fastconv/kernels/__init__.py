@@ -1,10 +1,15 @@
 """The compiled room: drivers in Cython (loops, blocking, packing, threads) over register tiles and transforms in C.
 
-    functional/          checks and allocates; calls
-      conv  pool  fold  gemm  elementwise            the drivers, a file a family
-        slab  arrays                                 what they share: padded copies of rows; pointers out of arrays
-          runtime                                    the table of kernels in use, the number of threads
-            src/registry.def  src/kernels/*.c        the kernels, built once an instruction set and element type
+    functional/  plan/                 check and allocate; call
+      conv                             convolution: chooses a dataflow, packs the weights, runs it
+        dataflow                         the choice
+        correlation  channels            implicit im2col with pixels, or with output channels, in the lanes
+        winograd  filters                3 x 3 with fewer multiplications; one channel at a time
+        weight_product  weight_gradient  the gradient of the weights
+      pool  fold  gemm  elementwise    the other drivers, a file a family
+        slab  arrays                   what they share: padded copies of rows; pointers out of arrays
+          runtime                      the table of kernels in use, the number of threads
+            src/registry.def  src/kernels/*.c    the kernels, built once an instruction set and element type
 
 Nothing here validates: every array is C-contiguous, aligned, of one dtype, and of the right shape. To add a kernel, add
 one file to src/kernels, one line to src/registry.def, and its signature to runtime.pxd, for the drivers to call it.

@@ -1,8 +1,6 @@
 from libc.stdint cimport int64_t
 
 cdef extern from "registry.h" nogil:
-    enum:
-        FC_MAX_VECTORS
     ctypedef struct fc_tile:
         Py_ssize_t depth
         const void *weights

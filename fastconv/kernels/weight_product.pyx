@@ -37,7 +37,7 @@ cdef bint worth_a_product(const WeightGradient *job) noexcept nogil:
     return job.outputs >= LEAST_OUTPUTS and job.channels * job.rows.taps * job.columns.taps >= job.kernel.lanes
 
 
-cdef void choose_blocks(WeightGradient *job, int threads, Blocks *blocks) noexcept nogil:
+cdef void choose_blocks(WeightGradient *job, Blocks *blocks) noexcept nogil:
     cdef Py_ssize_t lanes = job.kernel.lanes, width = lanes * job.kernel.tile_vectors
     cdef Py_ssize_t taps = job.rows.taps * job.columns.taps, depth = job.channels * taps
     cdef Py_ssize_t tasks, pieces, panels = (depth + width - 1) // width, channels
@@ -156,7 +156,7 @@ cdef int weight_product(WeightGradient *job) noexcept nogil:
     cdef char *parts
     axis_measure(&job.rows)
     axis_measure(&job.columns)
-    choose_blocks(job, threads, &blocks)
+    choose_blocks(job, &blocks)
     tasks = job.groups * blocks.output_blocks * blocks.tap_blocks * blocks.parts
     threads = <int> min(threads, tasks)
     a_thread = blocks.slab_bytes + blocks.gradient_bytes + blocks.panel_bytes + 2 * blocks.table_bytes
