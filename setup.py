@@ -145,7 +145,7 @@ class BuildKernels(build_ext):
         generated.mkdir(parents=True, exist_ok=True)
         if not (generated / definitions.name).exists() or (generated / definitions.name).read_text() != text:
             (generated / definitions.name).write_text(text)
-        jobs = [(SOURCES / "dispatch.c", "dispatch", openmp_flags, [])]
+        jobs = [(SOURCES / name, "dispatch", openmp_flags, []) for name in ("dispatch.c", "memory.c")]
         for isa, flags in isas.items():
             for double, suffix in ((0, f"f32_{isa}"), (1, f"f64_{isa}")):
                 macros = [("FC_ISA", isa), ("FC_SUFFIX", suffix), ("FC_DOUBLE", str(double))]

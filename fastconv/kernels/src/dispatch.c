@@ -8,7 +8,6 @@
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
-#include <sys/mman.h>
 #define FC_HAS_FORK 1
 #endif
 
@@ -50,7 +49,10 @@ const fc_kernels *fc_kernels_for(ptrdiff_t itemsize) { return TABLES[isa_used][i
 
 #ifdef FC_HAS_FORK
 /* The OpenMP runtime's threads do not survive a fork, and it would wait for them for ever: a child computes on one thread. */
-static void after_fork(void) { forked = 1; }
+static void after_fork(void) {
+    forked = 1;
+    fc_forget_kept();
+}
 #endif
 
 void fc_start(void) {
@@ -84,33 +86,3 @@ void fc_note_team(void) {
 }
 
 int fc_noted_threads(void) { return threads_noted; }
-
-enum { ALIGNMENT = 64, HUGE_PAGE = 2 * 1024 * 1024 };
-
-/* Large buffers are filled once, and the system hands out and clears huge pages several times faster than small ones. */
-static void ask_for_huge_pages(void *memory, ptrdiff_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    const uintptr_t start = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-    const uintptr_t stop = ((uintptr_t)memory + (uintptr_t)bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
-    if (stop > start) madvise((void *)start, stop - start, MADV_HUGEPAGE);
-#else
-    (void)memory, (void)bytes;
-#endif
-}
-
-void *fc_allocate(ptrdiff_t bytes) {
-    if (bytes < 0 || bytes > PTRDIFF_MAX - 2 * ALIGNMENT) return NULL;
-    char *memory = malloc((size_t)bytes + 2 * ALIGNMENT);
-    if (!memory) return NULL;
-    if (bytes >= 2 * HUGE_PAGE) ask_for_huge_pages(memory, bytes);
-    char *aligned = (char *)(((uintptr_t)memory + 2 * ALIGNMENT) & ~(uintptr_t)(ALIGNMENT - 1));
-    memcpy(aligned - sizeof(void *), &memory, sizeof(void *));
-    return aligned;
-}
-
-void fc_release(void *memory) {
-    if (!memory) return;
-    void *start;
-    memcpy(&start, (char *)memory - sizeof(void *), sizeof(void *));
-    free(start);
-}

@@ -2,6 +2,7 @@
 #ifndef FC_DISPATCH_H
 #define FC_DISPATCH_H
 
+#include "memory.h"
 #include "registry.h"
 
 const char *fc_isa_name(int index);      /* the name of the index-th instruction set of this build, best last, or NULL */
@@ -17,8 +18,5 @@ int fc_threads(void);
 int fc_threads_for(double work);         /* fc_threads, or 1 where the work does not pay for waking the others */
 void fc_note_team(void);                 /* called inside a parallel region (or a serial call): who is at work */
 int fc_noted_threads(void);
-
-void *fc_allocate(ptrdiff_t bytes);      /* aligned to 64 bytes, so that panels start on a cache line; NULL when there is none */
-void fc_release(void *memory);
 
 #endif
