@@ -28,7 +28,7 @@ WINDOWS = sys.platform == "win32"
 
 BASE_FLAGS = ["/O2"]
 if not WINDOWS:
-    BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden"]
+    BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"]
     BASE_FLAGS += ["-g"] if DEBUG else ["-g0"]
 X86_ISAS = {
     "baseline": [],
@@ -114,7 +114,7 @@ class BuildKernels(build_ext):
         self.compiler.add_include_dir(str(SOURCES))
         for extension in self.extensions:
             extension.extra_compile_args = [*BASE_FLAGS, *compile_flags]
-            extension.extra_link_args = [*link_flags, *([] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s"])]
+            extension.extra_link_args = [*link_flags, *([] if DEBUG or WINDOWS or sys.platform == "darwin" else [] if True else ["-s"])]
             if extension.name.endswith(".runtime"):
                 extension.extra_objects = self.build_kernels(compile_flags)
                 self.write_build_facts(bool(compile_flags))

@@ -10,27 +10,30 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.channels cimport Channels, channels, channels_width
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport (
-    CHANNELS, DATAFLOWS, FILTERS, PANELS, WINOGRAD2, WINOGRAD4, Shape, choose, panels_pay, possible,
+    CHANNELS, DATAFLOWS, FILTERS, PANELS, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, panels_pay, possible,
+    weights_possible, winograd_taps, winograd_tile,
 )
 from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_release, axis_start, ceil_div
 from fastconv.kernels.weight_gradient cimport WeightGradient, weight_gradient
-from fastconv.kernels.weight_product cimport weight_product, worth_a_product
-from fastconv.kernels.winograd cimport Winograd, pack_winograd, winograd, winograd_size
+from fastconv.kernels.weight_product cimport weight_product
+from fastconv.kernels.planes cimport Planes, planes_channels
+from fastconv.kernels.winograd cimport Winograd, pack_winograd, phase_filters, winograd, winograd_size
+from fastconv.kernels.winograd_gradient cimport WinogradGradient, winograd_gradient
 
-from fastconv.kernels.dataflow import NAMES
+from fastconv.kernels.dataflow import NAMES, WEIGHT_NAMES
 
 cdef struct Layer:
     Shape shape
     const fc_kernels *kernel
-    bint transposed              # the gradient of the input: filters turned, inputs and outputs exchanged
     int dataflow
     int relu
     const char *weights          # (groups * outputs, channels, KH, KW); transposed: (groups * channels, outputs, KH, KW)
     const char *bias             # (groups * outputs) or NULL
     char *packed                 # the weights in the order of the dataflow, or NULL where it takes them as they are
     char *packed_bias            # the bias likewise
+    char *phases                 # the weights of a strided layer by phases, for Winograd, or NULL
 
 
 cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
@@ -57,7 +60,7 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
 cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:
     """Where each tap reads; -1 when memory is out. A turned filter reads backwards."""
     cdef const Shape *shape = &layer.shape
-    cdef Py_ssize_t t, turn = -1 if layer.transposed else 1
+    cdef Py_ssize_t t, turn = -1 if layer.shape.transposed else 1
     rows.offset = columns.offset = NULL
     if (axis_start(rows, shape.H, shape.stride_h, shape.KH) != 0
             or axis_start(columns, shape.W, shape.stride_w, shape.KW) != 0):
@@ -81,14 +84,34 @@ cdef void describe_correlation(const Layer *layer, Correlation *job) noexcept no
 
 
 cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
+    """Phases of a strided layer are channels: of the source, or (for the gradient of the input) of the output."""
     cdef const Shape *shape = &layer.shape
-    job.kernel, job.size = layer.kernel, 4 if layer.dataflow == WINOGRAD4 else 2
-    job.channels, job.outputs = shape.channels, shape.outputs
-    job.H, job.W, job.OH, job.OW = shape.H, shape.W, shape.OH, shape.OW
-    # A turned 3 x 3 filter that reads 0, -1, -2 rows away is one that reads ahead behind two more rows of padding.
-    job.pad_h = 2 - shape.pad_h if layer.transposed else shape.pad_h
-    job.pad_w = 2 - shape.pad_w if layer.transposed else shape.pad_w
-    job.weights, job.bias, job.relu = layer.packed, layer.bias, layer.relu
+    cdef Py_ssize_t r = winograd_taps(shape), taps = r * r, row, column
+    cdef Planes image = Planes(data=NULL, channels=shape.channels, H=shape.H, W=shape.W, step_h=shape.stride_h, step_w=shape.stride_w,
+                               pad_h=shape.pad_h, pad_w=shape.pad_w)
+    job.kernel, job.m, job.r = layer.kernel, winograd_tile(layer.dataflow), <int> r
+    job.packed, job.bias, job.relu, job.flipped = layer.packed, layer.packed_bias, layer.relu, shape.transposed
+    job.weights = layer.weights
+    if layer.phases != NULL:
+        job.weights = layer.phases
+    if not shape.transposed:
+        job.source = image
+        job.output = Planes(data=NULL, channels=shape.outputs, H=shape.OH, W=shape.OW, step_h=1, step_w=1, pad_h=0, pad_w=0)
+        job.OH, job.OW = shape.OH, shape.OW
+        job.channels, job.outputs = planes_channels(&job.source), shape.outputs
+        job.output_stride, job.depth_stride = job.channels * taps, taps
+        return
+    # Position Y of a phase gets what the gradient holds at Y, Y - 1, ...; positions before the image are left out.
+    row, column = shape.pad_h // shape.stride_h, shape.pad_w // shape.stride_w
+    image.channels, image.H, image.W = shape.outputs, shape.OH, shape.OW
+    image.pad_h -= row * shape.stride_h
+    image.pad_w -= column * shape.stride_w
+    job.output = image
+    job.source = Planes(data=NULL, channels=shape.channels, H=shape.H, W=shape.W, step_h=1, step_w=1, pad_h=r - 1 - row,
+                        pad_w=r - 1 - column)
+    job.OH, job.OW = (shape.OH - 1 + image.pad_h) // shape.stride_h + 1, (shape.OW - 1 + image.pad_w) // shape.stride_w + 1
+    job.channels, job.outputs = shape.channels, planes_channels(&job.output)
+    job.output_stride, job.depth_stride = taps, job.outputs * taps
 
 
 cdef int pack_bias(Layer *layer, Py_ssize_t width) noexcept nogil:
@@ -109,27 +132,42 @@ cdef int pack_bias(Layer *layer, Py_ssize_t width) noexcept nogil:
 cdef void unpack(Layer *layer) noexcept nogil:
     release(layer.packed)
     release(layer.packed_bias)
-    layer.packed = layer.packed_bias = NULL
+    release(layer.phases)
+    layer.packed = layer.packed_bias = layer.phases = NULL
 
 
-cdef int pack(Layer *layer) noexcept nogil:
+cdef int pack_for_winograd(Layer *layer, bint prepared) noexcept nogil:
+    """Where the weights serve one call alone they are transformed on the way; -1 when memory is out."""
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t r = winograd_taps(shape), filters = shape.channels * shape.outputs
+    cdef Winograd job
+    if r != shape.KH or r != shape.KW:
+        layer.phases = <char *> allocate(filters * shape.stride_h * shape.stride_w * r * r * 4)
+        if layer.phases == NULL:
+            return -1
+        phase_filters(layer.weights, filters, shape.KH, shape.KW, shape.stride_h, shape.stride_w, r, False, layer.phases)
+    if layer.bias != NULL and pack_bias(layer, channels_width(layer.kernel, shape.outputs)) != 0:
+        return -1
+    if prepared:
+        describe_winograd(layer, &job)
+        layer.packed = <char *> allocate(winograd_size(&job))
+        if layer.packed == NULL:
+            return -1
+        pack_winograd(&job, layer.packed)
+    return 0
+
+
+cdef int pack(Layer *layer, bint prepared) noexcept nogil:
     """Bring the weights into the order of the dataflow; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t taps = shape.KH * shape.KW, depth = shape.channels * taps, c, t, width = layer.kernel.tile_rows
     cdef Correlation direct
-    cdef Winograd job
     cdef Py_ssize_t *offsets
-    layer.packed = layer.packed_bias = NULL
-    if layer.dataflow == FILTERS:
-        return 0
-    if layer.dataflow == WINOGRAD4 or layer.dataflow == WINOGRAD2:
-        describe_winograd(layer, &job)
-        layer.packed = <char *> allocate(winograd_size(job.kernel, job.size, job.channels, job.outputs) * 4)
-        if layer.packed == NULL:
-            return -1
-        pack_winograd(&job, layer.weights, 9 if layer.transposed else depth, job.outputs * 9 if layer.transposed else 9,
-                      layer.transposed, layer.packed)
-        return 0
+    layer.packed = layer.packed_bias = layer.phases = NULL
+    if layer.dataflow == FILTERS or (shape.transposed and shape.stride_h * shape.stride_w > 1 and layer.dataflow == PANELS):
+        return 0                       # as they are; the phases of a strided layer pack their own
+    if winograd_tile(layer.dataflow) > 0:
+        return pack_for_winograd(layer, prepared)
     describe_correlation(layer, &direct)
     if layer.dataflow == CHANNELS:
         width = channels_width(layer.kernel, shape.outputs)
@@ -138,7 +176,7 @@ cdef int pack(Layer *layer) noexcept nogil:
     layer.packed = <char *> allocate(shape.groups * ((shape.outputs + width - 1) // width * width) * depth * shape.itemsize)
     if layer.packed == NULL:
         return -1
-    if not layer.transposed:
+    if not layer.shape.transposed:
         pack_weights(&direct, layer.weights, depth, shape.outputs * depth, NULL, width, layer.packed)
         return 0
     offsets = <Py_ssize_t *> allocate(depth * sizeof(Py_ssize_t))
@@ -157,7 +195,7 @@ cdef int prepare(Layer *layer, int dataflow, bint prepared) noexcept nogil:
     layer.kernel = kernels(layer.shape.itemsize)
     layer.shape.lanes = layer.kernel.lanes
     layer.dataflow = choose(&layer.shape, prepared, winograd_allowed()) if dataflow < 0 else dataflow
-    return pack(layer)
+    return pack(layer, prepared)
 
 
 cdef int run_direct(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
@@ -208,9 +246,9 @@ cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source,
     cdef Py_ssize_t n
     cdef int status = -1
     describe_winograd(layer, &job)
-    job.images, job.source, job.output = images, source, output
+    job.images, job.source.data, job.output.data = images, <char *> source, output
     job.doubtful = <char *> allocate(images)
-    direct.packed = direct.packed_bias = NULL
+    direct.packed = direct.packed_bias = direct.phases = NULL
     if job.doubtful != NULL:
         memset(job.doubtful, 0, images)
         status = winograd(&job)
@@ -220,8 +258,8 @@ cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source,
                     direct = layer[0]
                     status = prepare(&direct, PANELS, True)
                 if status == 0:
-                    status = run_direct(&direct, 1, source + n * shape.channels * shape.H * shape.W * 4,
-                                        output + n * shape.outputs * shape.OH * shape.OW * 4)
+                    status = run(&direct, 1, source + n * shape.channels * shape.H * shape.W * 4,
+                                 output + n * shape.outputs * shape.OH * shape.OW * 4)
     unpack(&direct)
     release(job.doubtful)
     return status
@@ -235,8 +273,10 @@ cdef int run(const Layer *layer, Py_ssize_t images, const char *source, char *ou
         return run_filters(layer, images, source, output)
     if layer.dataflow == CHANNELS:
         return run_channels(layer, images, source, output)
-    if layer.dataflow == WINOGRAD4 or layer.dataflow == WINOGRAD2:
+    if winograd_tile(layer.dataflow) > 0:
         return run_winograd(layer, images, source, output)
+    if layer.shape.transposed and layer.shape.stride_h * layer.shape.stride_w > 1:
+        return run_phases(layer, images, source, output)
     return run_direct(layer, images, source, output)
 
 
@@ -244,10 +284,10 @@ cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_
                    Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
     layer.shape = Shape(
         itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, H=H, W=W, KH=w.shape[2],
-        KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w, dil_h=dil_h, dil_w=dil_w)
+        KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w, dil_h=dil_h, dil_w=dil_w, transposed=False)
     layer.weights, layer.bias = w.data, NULL
-    layer.packed = layer.packed_bias = NULL
-    layer.transposed, layer.relu = False, 0
+    layer.packed = layer.packed_bias = layer.phases = NULL
+    layer.relu = 0
 
 
 cdef int number(dataflow, const Shape *shape) except -2:
@@ -461,8 +501,6 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
             or not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights)):
         scatter(layer, images, gradient, output)
         return 0
-    if shape.stride_h > 1 or shape.stride_w > 1:
-        return run_phases(layer, images, gradient, output)
     status = prepare(layer, dataflow, False)
     if status == 0:
         status = run(layer, images, gradient, output)
@@ -480,7 +518,7 @@ def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, 
     view(grad_input, &x, True)
     describe(&layer, &w, g.shape[2], g.shape[3], x.shape[2], x.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     layer.shape.channels, layer.shape.outputs = w.shape[0] // groups, w.shape[1]
-    layer.transposed = True
+    layer.shape.transposed = True
     chosen = number(dataflow, &layer.shape)
     with nogil:
         status = run_transposed(&layer, g.shape[0], g.data, x.data, chosen)
@@ -488,32 +526,83 @@ def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, 
         raise MemoryError("conv2d_backward: no memory for the packed weights or the workspace")
 
 
-def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
-                           Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups):
-    cdef Array g, x, w
+cdef int weight_gradient_by_tiles(const Layer *layer, int m, Py_ssize_t images, const char *gradient, const char *input,
+                                  char *weight) noexcept nogil:
+    """By Winograd's minimal filtering; -1 when memory is out."""
+    cdef const Shape *shape = &layer.shape
+    cdef WinogradGradient job
+    cdef char *phases = NULL
+    cdef int status
+    job.kernel, job.m, job.r, job.images = layer.kernel, m, <int> winograd_taps(shape), images
+    job.source = Planes(data=<char *> input, channels=shape.channels, H=shape.H, W=shape.W, step_h=shape.stride_h, step_w=shape.stride_w,
+                        pad_h=shape.pad_h, pad_w=shape.pad_w)
+    job.gradient = Planes(data=<char *> gradient, channels=shape.outputs, H=shape.OH, W=shape.OW, step_h=1, step_w=1, pad_h=0, pad_w=0)
+    job.channels, job.outputs, job.OH, job.OW = planes_channels(&job.source), shape.outputs, shape.OH, shape.OW
+    job.weight = weight
+    if job.r != shape.KH or job.r != shape.KW:
+        phases = <char *> allocate(job.channels * job.outputs * job.r * job.r * 4)
+        if phases == NULL:
+            return -1
+        job.weight = phases
+    status = winograd_gradient(&job)
+    if status == 0 and phases != NULL:
+        phase_filters(weight, shape.channels * shape.outputs, shape.KH, shape.KW, shape.stride_h, shape.stride_w, job.r, True, phases)
+    release(phases)
+    return status
+
+
+cdef int weight_gradient_directly(const Layer *layer, int dataflow, Py_ssize_t images, const char *gradient, const char *input,
+                                  char *weight) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
     cdef WeightGradient job
-    cdef Py_ssize_t t
     cdef int status = -1
+    job.kernel, job.itemsize, job.images, job.groups = layer.kernel, shape.itemsize, images, shape.groups
+    job.channels, job.outputs = shape.channels, shape.outputs
+    job.source, job.gradient, job.weight = input, gradient, weight
+    job.grid_rows, job.grid_columns = shape.OH, shape.OW
+    if start_axes(layer, &job.rows, &job.columns) == 0:
+        status = weight_product(&job) if dataflow == PRODUCT else weight_gradient(&job)
+    axis_release(&job.rows)
+    axis_release(&job.columns)
+    return status
+
+
+cdef int run_weights(const Layer *layer, int dataflow, Py_ssize_t images, const char *gradient, const char *input,
+                     char *weight) noexcept nogil:
+    """The gradient of the weights; -1 when memory is out. The transforms spread infinities and NaNs: then the sum is taken directly."""
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t weights = shape.groups * shape.outputs * shape.channels * shape.KH * shape.KW
+    cdef int status = 0
+    if images * shape.OH * shape.OW == 0:
+        layer.kernel.fill(weights, 0, weight)
+        return 0
+    if dataflow < 0:
+        dataflow = choose_weights(shape, winograd_allowed())
+    if dataflow >= TILES4:
+        status = weight_gradient_by_tiles(layer, 4 if dataflow == TILES4 else 3 if dataflow == TILES3 else 2, images, gradient, input, weight)
+        if status != 0 or layer.kernel.all_finite(weights, weight):
+            return status
+        dataflow = PRODUCT
+    return weight_gradient_directly(layer, dataflow, images, gradient, input, weight)
+
+
+def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
+                           Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, dataflow=None):
+    cdef Array g, x, w
+    cdef Layer layer
+    cdef int chosen = -1, status
     view(grad_output, &g)
     view(input, &x)
     view(grad_weight, &w, True)
-    job.kernel = kernels(g.itemsize)
-    job.itemsize = g.itemsize
-    job.images, job.groups = x.shape[0], groups
-    job.channels, job.outputs = w.shape[1], w.shape[0] // groups
-    job.source, job.gradient, job.weight = x.data, g.data, w.data
-    job.grid_rows, job.grid_columns = g.shape[2], g.shape[3]
-    job.rows.offset = job.columns.offset = NULL
+    describe(&layer, &w, x.shape[2], x.shape[3], g.shape[2], g.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
+    layer.kernel = kernels(w.itemsize)
+    layer.shape.lanes = layer.kernel.lanes
+    if dataflow is not None:
+        chosen = WEIGHT_NAMES.index(dataflow)
+        if not weights_possible(&layer.shape, chosen):
+            raise ValueError(f"dataflow (={dataflow!r}) cannot compute the gradient of weights of this shape")
     with nogil:
-        if (axis_start(&job.rows, x.shape[2], stride_h, w.shape[2]) == 0
-                and axis_start(&job.columns, x.shape[3], stride_w, w.shape[3]) == 0):
-            for t in range(w.shape[2]):
-                job.rows.offset[t] = t * dil_h - pad_h
-            for t in range(w.shape[3]):
-                job.columns.offset[t] = t * dil_w - pad_w
-            status = weight_product(&job) if worth_a_product(&job) and g.size > 0 else weight_gradient(&job)
-        axis_release(&job.rows)
-        axis_release(&job.columns)
+        status = run_weights(&layer, chosen, x.shape[0], g.data, x.data, w.data)
     if status != 0:
         raise MemoryError("conv2d_backward: no memory for the workspace")
 

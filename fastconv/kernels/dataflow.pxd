@@ -4,6 +4,7 @@ cdef struct Shape:
     Py_ssize_t groups, channels, outputs     # channels and outputs: a group
     Py_ssize_t H, W, KH, KW, OH, OW
     Py_ssize_t stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
+    bint transposed              # the gradient of the input: H, W are the gradient's, OH, OW the input's
 
 cdef enum Dataflow:
     PANELS      # implicit im2col: panels of the column matrix, pixels in the lanes, across rows
@@ -11,11 +12,26 @@ cdef enum Dataflow:
     CHANNELS    # implicit GEMM with the output channels in the lanes
     FILTERS     # one channel's filter at a time, rows abreast
     WINOGRAD4   # F(4x4, 3x3)
-    WINOGRAD2   # F(2x2, 3x3)
+    WINOGRAD3   # F(3x3, 4x4)
+    WINOGRAD2   # F(2x2, 3x3) and F(2x2, 5x5)
 
 cdef enum:
-    DATAFLOWS = 6
+    DATAFLOWS = 7
 
+cdef enum WeightDataflow:
+    LANES       # pixels in the lanes: few weights
+    PRODUCT     # a matrix product with the taps in the lanes
+    TILES4      # F(3x3, 4x4)
+    TILES3      # F(4x4, 3x3)
+    TILES2      # F(3x3, 2x2) and F(5x5, 2x2)
+
+cdef enum:
+    WEIGHT_DATAFLOWS = 5
+
+cdef int winograd_tile(int dataflow) noexcept nogil
+cdef Py_ssize_t winograd_taps(const Shape *shape) noexcept nogil
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
+cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil
+cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil
 cdef bint panels_pay(const Shape *shape, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil

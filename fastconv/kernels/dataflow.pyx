@@ -5,7 +5,8 @@ choice depends on the layer's shape alone, never on the batch or the threads, be
 """
 from fastconv.kernels.winograd cimport MOST_CHANNELS
 
-NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd2")
+NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd3", "winograd2")
+WEIGHT_NAMES = ("lanes", "product", "winograd4", "winograd3", "winograd2")
 
 
 cdef double TILE = 0.08              # what loading and storing a pixel tile's results adds
@@ -18,30 +19,52 @@ cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
 cdef enum:
     WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
+    LEAST_OUTPUTS = 16               # of a weight gradient: fewer do not pay for packing the taps
     CHANNELS_BYTES = 1024 * 1024     # of the source rows that one output row reads, in all channels: they have to stay in a cache
 
 
+cdef int winograd_tile(int dataflow) noexcept nogil:
+    """Outputs of a tile along an axis; 0 for what is not Winograd's."""
+    return 4 if dataflow == WINOGRAD4 else 3 if dataflow == WINOGRAD3 else 2 if dataflow == WINOGRAD2 else 0
+
+
+cdef Py_ssize_t winograd_taps(const Shape *shape) noexcept nogil:
+    """Taps of a filter along an axis once a strided layer is split into its phases."""
+    return max((shape.KH + shape.stride_h - 1) // shape.stride_h, (shape.KW + shape.stride_w - 1) // shape.stride_w)
+
+
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
+    cdef int m = winograd_tile(dataflow)
+    cdef Py_ssize_t taps
+    if m > 0:
+        taps = winograd_taps(shape)
+        return (shape.itemsize == 4 and shape.groups == 1 and shape.dil_h == 1 and shape.dil_w == 1
+                and (m + taps == 7 or (m == 2 and taps == 3))
+                and shape.channels * (1 if shape.transposed else shape.stride_h * shape.stride_w) <= MOST_CHANNELS)
+    if shape.transposed and shape.stride_h * shape.stride_w > 1:
+        return dataflow == PANELS        # phase by phase
     if dataflow == FILTERS:
         return shape.channels == 1
     if dataflow == CHANNELS:
         return (shape.channels * shape.itemsize * min(shape.KH * shape.stride_h, shape.H + 2)
                 * (shape.OW * min(shape.stride_w, shape.KW) + shape.KW * shape.dil_w) <= CHANNELS_BYTES)
-    if dataflow == WINOGRAD4 or dataflow == WINOGRAD2:
-        return (shape.itemsize == 4 and shape.groups == 1 and shape.KH == 3 and shape.KW == 3 and shape.stride_h == 1
-                and shape.stride_w == 1 and shape.dil_h == 1 and shape.dil_w == 1 and shape.channels <= MOST_CHANNELS)
     return True
 
 
 cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
-    """(m + 2)^2 multiply-adds a tile instead of 9 m^2, and the transforms: each point costs about `transform` multiply-adds a channel
-    (the source's shared by all outputs, and the other way round), a weight's point 8 to fetch and 50 more to make."""
-    cdef double tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
-    cdef double filled = ceil_to(<Py_ssize_t> tiles, shape.lanes)
-    cdef double transform = 14 if m == 4 else 10
-    cdef double weight = 8 if prepared else 58
-    return ((m + 2) * (m + 2) * (1.05 * filled + transform * tiles * (1.0 / shape.channels + 1.0 / shape.outputs) + weight)
-            / (9.0 * shape.OH * shape.OW))
+    """Cycles, by parts: products, transforms of both sides (a vector of channels of a tile each), and the weights: read, or made."""
+    cdef Py_ssize_t phases = shape.stride_h * shape.stride_w
+    cdef Py_ssize_t channels = shape.channels * (1 if shape.transposed else phases)
+    cdef Py_ssize_t outputs = shape.outputs * (phases if shape.transposed else 1)
+    cdef Py_ssize_t height = ceil_to(shape.OH, shape.stride_h) // shape.stride_h if shape.transposed else shape.OH
+    cdef Py_ssize_t width = ceil_to(shape.OW, shape.stride_w) // shape.stride_w if shape.transposed else shape.OW
+    cdef double tiles = <double> ((height + m - 1) // m) * ((width + m - 1) // m)
+    cdef Py_ssize_t points = (m + winograd_taps(shape) - 1) * (m + winograd_taps(shape) - 1)
+    cdef double vectors = ceil_to(outputs, shape.lanes) / shape.lanes
+    cdef double weights = points * channels * vectors
+    return (weights * tiles * 1.1
+            + 8 * points * tiles * (ceil_to(channels, shape.lanes) / shape.lanes + vectors)
+            + weights * (4 if prepared else 14))
 
 
 cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
@@ -60,20 +83,23 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
                 + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0))
     if dataflow == FILTERS:      # nearly a load a multiply-add
         return 1.2 * ceil_to(shape.OW, shape.lanes) / <double> shape.OW
-    return winograd_cost(shape, 4 if dataflow == WINOGRAD4 else 2, prepared)
+    # The others, per multiply-add of the direct sum.
+    return (winograd_cost(shape, winograd_tile(dataflow), prepared) * shape.lanes
+            / (<double> shape.channels * shape.outputs * shape.KH * shape.KW
+               * (shape.H * shape.W if shape.transposed else shape.OH * shape.OW)))
 
 
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil:
     """The possible dataflow of least cost; `prepared`: the weights are packed once for many calls; `winograd`: it is allowed."""
-    cdef int dataflow, best = ROWS
+    cdef int dataflow, best = PANELS if shape.transposed and shape.stride_h * shape.stride_w > 1 else ROWS
     cdef double least, here
     if shape.channels == 1 and shape.outputs < 4:      # a tile of so few rows waits for its own results
         return FILTERS
-    least = cost(shape, ROWS, prepared)
+    least = cost(shape, best, prepared)
     for dataflow in range(DATAFLOWS):
         if dataflow == FILTERS or not possible(shape, dataflow):
             continue
-        if dataflow >= WINOGRAD4 and (not winograd or shape.channels < 16 or shape.outputs < 16):
+        if winograd_tile(dataflow) > 0 and not winograd:
             continue
         here = cost(shape, dataflow, prepared)
         if here < least:
@@ -86,3 +112,46 @@ cdef bint panels_pay(const Shape *shape, Py_ssize_t rows, Py_ssize_t columns) no
     cdef Shape phase = shape[0]
     phase.OH, phase.OW = rows, columns
     return cost(&phase, PANELS, False) < cost(&phase, ROWS, False)
+
+
+cdef int weight_tile(int dataflow) noexcept nogil:
+    """Pixels of a tile of the gradient along an axis; 0 for what is not Winograd's."""
+    return 4 if dataflow == TILES4 else 3 if dataflow == TILES3 else 2 if dataflow == TILES2 else 0
+
+
+cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil:
+    cdef int forward = WINOGRAD4 if dataflow == TILES4 else WINOGRAD3 if dataflow == TILES3 else WINOGRAD2
+    return weight_tile(dataflow) == 0 or possible(shape, forward)
+
+
+cdef double weight_cost(const Shape *shape, int dataflow) noexcept nogil:
+    """Cycles an image."""
+    cdef double weights = <double> shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW
+    cdef int m = weight_tile(dataflow)
+    cdef Py_ssize_t points, channels
+    cdef double tiles, vectors
+    if dataflow == LANES:
+        return weights / shape.lanes * ceil_to(shape.OH * shape.OW, shape.lanes) * 1.2
+    if dataflow == PRODUCT:      # packing the taps is shared by the outputs
+        return weights / shape.lanes * shape.OH * shape.OW * (1.1 + 3.0 / shape.outputs)
+    channels = ceil_to(shape.channels * shape.stride_h * shape.stride_w, shape.lanes)
+    points = (m + winograd_taps(shape) - 1) * (m + winograd_taps(shape) - 1)
+    tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
+    vectors = <double> (channels + ceil_to(shape.outputs, shape.lanes)) / shape.lanes
+    # Products, transforms of both sides, and the way back: once a group of tiles, which comes to about 64 of them.
+    return points * (<double> channels * shape.outputs / shape.lanes * (1.1 * tiles + 10 * max(1.0, tiles / 64)) + 8 * tiles * vectors)
+
+
+cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil:
+    """The possible dataflow of least cost for the gradient of the weights."""
+    cdef int dataflow, best = LANES
+    cdef double least, here
+    if shape.outputs >= LEAST_OUTPUTS and shape.channels * shape.KH * shape.KW >= shape.lanes:
+        best = PRODUCT
+    least = weight_cost(shape, best)
+    for dataflow in range(TILES4, WEIGHT_DATAFLOWS):
+        if winograd and weights_possible(shape, dataflow):
+            here = weight_cost(shape, dataflow)
+            if here < least:
+                least, best = here, dataflow
+    return best

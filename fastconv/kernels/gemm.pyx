@@ -60,7 +60,7 @@ cdef void run_task(const Product *job, Py_ssize_t task, char *workspace) noexcep
             memcpy(c, job.bias + j_start * itemsize, (j_stop - j_start) * itemsize)
         else:
             kernel.fill(j_stop - j_start, 0, c)
-    tile.accumulate = 1
+    tile.accumulate, tile.weights_step = 1, tile_rows
     for k0 from 0 <= k0 < job.K by DEPTH:
         depth = min(DEPTH, job.K - k0)
         tile.depth = depth

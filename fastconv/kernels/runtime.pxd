@@ -4,6 +4,7 @@ cdef extern from "registry.h" nogil:
     ctypedef struct fc_tile:
         Py_ssize_t depth
         const void *weights
+        Py_ssize_t weights_step
         const Py_ssize_t *offsets
         const void *source[4]
         void *output[4]
@@ -64,12 +65,16 @@ cdef extern from "registry.h" nogil:
                              Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*pack_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil
         double (*peak)(Py_ssize_t, void *) noexcept nogil
-        void (*winograd_input)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, void *,
-                               Py_ssize_t, Py_ssize_t) noexcept nogil
-        int (*winograd_output)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const void *, int,
-                               void *, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void (*winograd_weights)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, int, void *,
+        void (*winograd_input)(int, int, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*winograd_gradient)(int, int, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        int (*winograd_output)(int, int, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const void *, int, void *,
+                               Py_ssize_t) noexcept nogil
+        void (*winograd_filters)(int, int, Py_ssize_t, const void *, Py_ssize_t, int, void *) noexcept nogil
+        void (*winograd_weights)(int, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, int, void *,
                                  Py_ssize_t) noexcept nogil
+        void (*point_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, int, void *) noexcept nogil
+        void (*turn_in)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*turn_out)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
 
 # One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil

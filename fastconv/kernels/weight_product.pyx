@@ -20,7 +20,6 @@ cdef enum:
     TASK_PANELS = 8              # panels of taps a task, at most: they pay for packing the gradient
     SLAB_BYTES = 512 * 1024
     FEW_TASKS = 8                # below so many, the batch is cut into parts
-    LEAST_OUTPUTS = 16           # fewer output channels do not pay for packing the taps
 
 cdef struct Blocks:
     Py_ssize_t rows, columns, row_blocks, column_blocks
@@ -31,10 +30,6 @@ cdef struct Blocks:
 
 cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
     return (a + multiple - 1) // multiple * multiple
-
-
-cdef bint worth_a_product(const WeightGradient *job) noexcept nogil:
-    return job.outputs >= LEAST_OUTPUTS and job.channels * job.rows.taps * job.columns.taps >= job.kernel.lanes
 
 
 cdef void choose_blocks(WeightGradient *job, Blocks *blocks) noexcept nogil:
@@ -107,7 +102,7 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
         panel_offsets[t] = t * width
     tile.bias = NULL
     tile.offsets = panel_offsets
-    tile.output_row = depth
+    tile.output_row, tile.weights_step = depth, tile_rows
     first = pieces * part // blocks.parts
     for piece in range(first, pieces * (part + 1) // blocks.parts):
         column0 = piece % blocks.column_blocks * blocks.columns

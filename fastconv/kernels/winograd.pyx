@@ -1,224 +1,248 @@
-"""3 x 3 convolution at stride 1 by Winograd's minimal filtering: 2.25 (m = 2) or 4 (m = 4) times fewer multiplications.
+"""Convolution by Winograd's minimal filtering, F(m x m, r x r), with the channels in the lanes: 2.25 to 4 times fewer multiplications.
 
-    panel: tile_vectors x lanes neighbouring tiles of m x m output pixels
-      channels        winograd_input: the tiles' pixels into (m + 2)^2 points, one plane of the panel a point
-      outputs         for each point a small matrix product over the channels (correlate_tile), then winograd_output
+    panel: some neighbouring tiles of m x m output pixels
+      vector of source channels    points_of: turn the pixels around, transform them into n x n points, n = m + r - 1
+      block of output channels     point_tile: for each point a small matrix product over the channels
+                                   winograd_output, and turn the pixels back
 
-Where there are many panels each is one thread's task. Where there are few and many channels, all threads transform the panels, then
-share the output channels. Every tile is computed alone, so neither choice changes a bit.
+Where there are many panels each is one thread's task. Where there are few, all threads transform them together, then share the output
+channels; weights that are not packed are then transformed on the way, block by block, and never whole in memory. Every tile is computed
+alone and in the order of the channels, so none of this changes a bit.
 """
 from cython.parallel cimport parallel, prange, threadid
-from libc.stdint cimport int32_t
-from libc.string cimport memcpy, memset
 
-from fastconv.kernels.runtime cimport allocate, fc_tile, note_team, release, threads_for
+from fastconv.kernels.channels cimport channels_width
+from fastconv.kernels.planes cimport planes_write
+from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
+from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
 
 cdef enum:
-    MOST_LANES = 16
-    MOST_POINTS = 36
-    PANEL_OUTPUTS = 32           # output channels a step: their points stay in the second-level cache
-    CHANNEL_STEP = 16            # source channels a task of the shared transform
-    THREAD_BYTES = 3 * 1024 * 1024   # of transformed pixels
+    PANEL_BYTES = 640 * 1024     # of points: a part of the second-level cache
+    MOST_TILES = 56
+    LEAST_TILES = 14             # fewer do not pay for reading the weights
+    TOGETHER_BYTES = 3 * 1024 * 1024     # of points that are transformed together, a thread
+    PART = 128                   # source channels whose weights are transformed on the way
 
-cdef extern from * nogil:
-    """
-    #define PADDING_ROW PTRDIFF_MIN
-    """
-    const Py_ssize_t PADDING_ROW     # in the place of a row's offset: the row lies outside the image
-
-cdef struct Panels:
-    Py_ssize_t points            # (m + 2)^2
-    Py_ssize_t width             # tiles a panel
-    Py_ssize_t tile_rows, tile_columns      # of an image
-    Py_ssize_t tiles, count      # of all images; panels
-    Py_ssize_t panel_bytes, product_bytes
+cdef struct Layout:
+    Tiling tiles
+    Py_ssize_t points            # n * n
+    Py_ssize_t vectors           # of source channels
+    Py_ssize_t width, blocks     # output channels a block; blocks
+    Py_ssize_t panel_bytes       # transformed pixels of a panel
+    Py_ssize_t product_bytes, patch_bytes, part_bytes
 
 
-cdef Py_ssize_t winograd_size(const fc_kernels *kernel, int size, Py_ssize_t channels, Py_ssize_t outputs) noexcept nogil:
-    """Elements of the packed weights: (blocks of tile_rows, points, channels, tile_rows)."""
-    return (outputs + kernel.tile_rows - 1) // kernel.tile_rows * kernel.tile_rows * (size + 2) * (size + 2) * channels
+cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
+    return (a + multiple - 1) // multiple * multiple
 
 
-cdef void pack_winograd(const Winograd *job, const char *source, Py_ssize_t output_stride, Py_ssize_t depth_stride, int flipped,
-                        char *packed) noexcept nogil:
-    cdef Py_ssize_t tile_rows = job.kernel.tile_rows
-    cdef Py_ssize_t blocks = (job.outputs + tile_rows - 1) // tile_rows
-    cdef Py_ssize_t points = (job.size + 2) * (job.size + 2)
-    cdef Py_ssize_t i
-    with parallel(num_threads=threads_for(<double> job.channels * job.outputs * points)):
-        for i in prange(blocks, schedule="static"):
-            job.kernel.winograd_weights(job.size, job.channels, min(tile_rows, job.outputs - i * tile_rows), tile_rows,
-                                        source + i * tile_rows * output_stride * 4, output_stride, depth_stride, flipped,
-                                        packed + i * points * job.channels * tile_rows * 4, job.channels * tile_rows)
+cdef Py_ssize_t point_bytes(Py_ssize_t channels, Py_ssize_t width) noexcept nogil:
+    """From one point to the next in a block of packed weights: an odd number of cache lines, lest all points fall on the same few."""
+    return (channels * width * 4 + 63) // 64 * 64 // 128 * 128 + 64
 
 
-cdef Py_ssize_t row_span(const Winograd *job) noexcept nogil:
-    """Pixels of a row that winograd_input reads: whole vectors, and at least the columns of one tile."""
-    return max((job.size + 1) * job.kernel.lanes, job.size + 2)
+cdef Py_ssize_t winograd_size(const Winograd *job) noexcept nogil:
+    """Bytes of the packed weights: (blocks of width, points, channels, width)."""
+    cdef Py_ssize_t width = channels_width(job.kernel, job.outputs)
+    return (job.outputs + width - 1) // width * (job.m + job.r - 1) * (job.m + job.r - 1) * point_bytes(job.channels, width)
 
 
-cdef Py_ssize_t run_of(const Winograd *job, const Panels *panels, Py_ssize_t tile, Py_ssize_t stop, Py_ssize_t *image,
-                       Py_ssize_t *row, Py_ssize_t *column) noexcept nogil:
-    """The neighbours in one row of tiles that begin with `tile`: how many (a vector at most), and where they lie."""
-    column[0] = tile % panels.tile_columns
-    row[0] = tile // panels.tile_columns % panels.tile_rows
-    image[0] = tile // panels.tile_columns // panels.tile_rows
-    return min(min(panels.tile_columns - column[0], stop - tile), job.kernel.lanes)
+cdef void pack_part(const Winograd *job, Py_ssize_t block, Py_ssize_t width, Py_ssize_t c0, Py_ssize_t channels, char *packed) noexcept nogil:
+    """Some channels of one block of output channels, to (points, channels, width)."""
+    job.kernel.winograd_weights(job.m + job.r - 1, job.r, channels, min(width, job.outputs - block * width), width,
+                                job.weights + (block * width * job.output_stride + c0 * job.depth_stride) * 4, job.output_stride,
+                                job.depth_stride, job.flipped, packed, point_bytes(channels, width) // 4)
 
 
-cdef void edge_channel(const Winograd *job, const char *plane, const Py_ssize_t *rows, Py_ssize_t x0, Py_ssize_t tiles, char *points,
-                       Py_ssize_t point_stride) noexcept nogil:
-    """One channel at an end of the array, by a padded copy: whole vectors would read beyond it."""
-    cdef float copy[6 * 5 * MOST_LANES]
-    cdef Py_ssize_t offsets[6]
-    cdef Py_ssize_t i, span = row_span(job)
-    cdef Py_ssize_t low = max(0, -x0), high = max(low, min(span, job.W - x0))
-    memset(copy, 0, sizeof(copy))
-    for i in range(job.size + 2):
-        offsets[i] = rows[i]
-        if rows[i] != PADDING_ROW:
-            offsets[i] = i * span
-            memcpy(copy + i * span + low, plane + (rows[i] + low) * 4, (high - low) * 4)
-    job.kernel.winograd_input(job.size, 1, tiles, copy, 0, offsets, NULL, points, point_stride, 0)
+cdef void pack_winograd(const Winograd *job, char *packed) noexcept nogil:
+    cdef Py_ssize_t width = channels_width(job.kernel, job.outputs), points = (job.m + job.r - 1) * (job.m + job.r - 1), i
+    cdef Py_ssize_t blocks = (job.outputs + width - 1) // width
+    with parallel(num_threads=threads_for(10.0 * job.channels * job.outputs * points)):
+        for i in prange(blocks, schedule="dynamic"):
+            pack_part(job, i, width, 0, job.channels, packed + i * points * point_bytes(job.channels, width))
 
 
-cdef void transform_panel(const Winograd *job, const Panels *panels, Py_ssize_t panel, Py_ssize_t c0, Py_ssize_t c1,
-                          char *points) noexcept nogil:
-    """Channels c0 to c1 of a panel's tiles into `points`: (points, channels, width)."""
-    cdef Py_ssize_t n = job.size + 2, lanes = job.kernel.lanes, m = job.size
-    cdef Py_ssize_t tile = panel * panels.width, stop = min(tile + panels.width, panels.tiles)
-    cdef Py_ssize_t start = tile, plane = job.H * job.W, point_stride = job.channels * panels.width
-    cdef Py_ssize_t total = job.images * job.channels * plane, span = row_span(job)
-    cdef Py_ssize_t image, row, column, run, i, j, lane, x, x0, y, low, high, first, last, origin
-    cdef Py_ssize_t rows[6]
-    cdef int32_t inside[6 * MOST_LANES]
-    cdef bint whole
-    while tile < stop:
-        run = run_of(job, panels, tile, stop, &image, &row, &column)
-        x0 = column * m - job.pad_w
-        whole = x0 >= 0 and x0 + (run - 1) * m + n <= job.W
-        for j in range(n):
-            for lane in range(lanes):
-                x = x0 + lane * m + j
-                inside[j * lanes + lane] = -1 if x >= 0 and x < job.W else 0
-        low, high = 0, 0
-        for i in range(n):
-            y = row * m + i - job.pad_h
-            rows[i] = PADDING_ROW
-            if 0 <= y < job.H:
-                rows[i] = y * job.W + x0
-                low, high = min(low, rows[i]), max(high, rows[i])
-        first, last = c0, c1
-        origin = image * job.channels * plane
-        while first < last and origin + first * plane + low < 0:
-            first += 1
-        while last > first and origin + (last - 1) * plane + high + span > total:
-            last -= 1
-        for i in range(c0, c1):
-            if i < first or i >= last:
-                edge_channel(job, job.source + (origin + i * plane) * 4, rows, x0, run,
-                             points + (i * panels.width + tile - start) * 4, point_stride)
-        if last > first:
-            job.kernel.winograd_input(m, last - first, run, job.source + (origin + first * plane) * 4, plane, rows,
-                                      NULL if whole else <void *> inside,
-                                      points + (first * panels.width + tile - start) * 4, point_stride, panels.width)
-        tile += run
+cdef void phase_filters(const char *weights, Py_ssize_t filters, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t step_h, Py_ssize_t step_w,
+                        Py_ssize_t r, bint back, char *phases) noexcept nogil:
+    """(filters, KH, KW) to (filters, step_h, step_w, r, r), zeros where a phase has fewer taps; `back`: the other way round."""
+    cdef Py_ssize_t f, a, b, i, j, place = 0
+    cdef float *tap
+    cdef float *phase
+    for f in range(filters):
+        for a in range(step_h):
+            for b in range(step_w):
+                for i in range(r):
+                    for j in range(r):
+                        phase = <float *> phases + place
+                        tap = <float *> weights + (f * KH + i * step_h + a) * KW + j * step_w + b
+                        place += 1
+                        if i * step_h + a >= KH or j * step_w + b >= KW:
+                            phase[0] = 0
+                        elif back:
+                            tap[0] = phase[0]
+                        else:
+                            phase[0] = tap[0]
 
 
-cdef void multiply_panel(const Winograd *job, const Panels *panels, Py_ssize_t panel, Py_ssize_t m0, Py_ssize_t m1, const char *points,
-                         const Py_ssize_t *offsets, char *products) noexcept nogil:
-    """Output channels m0 to m1 of a panel's tiles."""
-    cdef Py_ssize_t lanes = job.kernel.lanes, tile_rows = job.kernel.tile_rows, m = job.size
-    cdef Py_ssize_t tile = panel * panels.width, stop = min(tile + panels.width, panels.tiles)
-    cdef Py_ssize_t start = tile, vectors = (stop - start + lanes - 1) // lanes
-    cdef Py_ssize_t product_stride = (m1 - m0) * panels.width
-    cdef Py_ssize_t image, row, column, run, p, k, v
-    cdef const char *weights
-    cdef fc_tile job_tile
-    job_tile.depth = job.channels
-    job_tile.offsets = offsets
-    job_tile.output_row = panels.width
-    job_tile.bias = NULL
-    job_tile.accumulate = 0
-    for v in range(vectors):
-        job_tile.count[v] = lanes
-    for p in range(panels.points):
-        for k from m0 <= k < m1 by tile_rows:
-            weights = job.weights + ((k // tile_rows * panels.points + p) * job.channels * tile_rows) * 4
-            job_tile.weights = weights
-            for v in range(vectors):
-                job_tile.source[v] = points + (p * job.channels * panels.width + v * lanes) * 4
-                job_tile.output[v] = products + (p * product_stride + (k - m0) * panels.width + v * lanes) * 4
-            job.kernel.correlate_tile(&job_tile, min(tile_rows, m1 - k), vectors)
-    while tile < stop:
-        run = run_of(job, panels, tile, stop, &image, &row, &column)
-        if not job.kernel.winograd_output(
-                m, m1 - m0, min(m, job.OH - row * m), min(run * m, job.OW - column * m), products + (tile - start) * 4, product_stride,
-                panels.width, job.bias + m0 * 4 if job.bias != NULL else NULL, job.relu,
-                job.output + (((image * job.outputs + m0) * job.OH + row * m) * job.OW + column * m) * 4, job.OW, job.OH * job.OW):
-            job.doubtful[image] = 1
-        tile += run
+cdef void multiply(const Winograd *job, const Layout *layout, const Panel *panel, Py_ssize_t c0, Py_ssize_t channels, const char *points,
+                   const char *weights, char *products) noexcept nogil:
+    """`channels` channels from c0 on, for one block of output channels: (points, tiles, width), added to where c0 > 0."""
+    cdef const fc_kernels *kernel = job.kernel
+    cdef Py_ssize_t lanes = kernel.lanes, width = layout.width, tiles = panel.tiles, p, run, first
+    cdef Py_ssize_t most = kernel.channel_pixels[width // lanes - 1], runs = (tiles + most - 1) // most
+    for p in range(layout.points):
+        for run in range(runs):
+            first = tiles * run // runs
+            kernel.point_tile(channels, width // lanes, tiles * (run + 1) // runs - first,
+                              points + ((p * layout.vectors + c0 // lanes) * tiles + first) * lanes * 4, tiles * lanes,
+                              weights + p * point_bytes(channels, width), c0 > 0, products + (p * tiles + first) * width * 4)
 
 
-cdef void panel_task(const Winograd *job, const Panels *panels, Py_ssize_t panel, const Py_ssize_t *offsets,
+cdef void finish(const Winograd *job, const Layout *layout, const Panel *panel, Py_ssize_t block, const char *products,
+                 char *stage) noexcept nogil:
+    """Products to pixels of one block of output channels."""
+    cdef const fc_kernels *kernel = job.kernel
+    cdef Py_ssize_t lanes = kernel.lanes, width = layout.width, tiles = panel.tiles, pitch = panel.columns * job.m * lanes
+    cdef Py_ssize_t o, image, row, tile
+    for o from block * width <= o < min(job.outputs, (block + 1) * width) by lanes:
+        tile = 0
+        for image in range(panel.image, panel.image + panel.images):
+            for row in range(panel.rows):
+                if not kernel.winograd_output(
+                        job.m + job.r - 1, job.m, panel.columns, products + (tile * width + o - block * width) * 4, tiles * width, width,
+                        job.bias + o * 4 if job.bias != NULL else NULL, job.relu, stage + row * job.m * pitch * 4, pitch):
+                    job.doubtful[image] = 1
+                tile += panel.columns
+            planes_write(kernel, 4, &job.output, image, o, min(lanes, job.outputs - o), panel.row * job.m,
+                         min(panel.rows * job.m, job.OH - panel.row * job.m), panel.column * job.m,
+                         min(panel.columns * job.m, job.OW - panel.column * job.m), stage, pitch)
+
+
+cdef void panel_task(const Winograd *job, const Layout *layout, Py_ssize_t index, char *points) noexcept nogil:
+    """One panel, alone."""
+    cdef Panel panel = panel_of(&layout.tiles, index)
+    cdef Py_ssize_t lanes = job.kernel.lanes, v, block
+    cdef char *products = points + layout.panel_bytes
+    cdef char *patch = products + layout.product_bytes
+    for v in range(layout.vectors):
+        points_of(job.kernel, &layout.tiles, &panel, &job.source, False, v * lanes, min(lanes, job.channels - v * lanes), patch,
+                  points + v * panel.tiles * lanes * 4, layout.vectors * panel.tiles * lanes)
+    for block in range(layout.blocks):
+        multiply(job, layout, &panel, 0, job.channels, points,
+                 job.packed + block * layout.points * point_bytes(job.channels, layout.width), products)
+        finish(job, layout, &panel, block, products, patch)
+
+
+cdef void block_task(const Winograd *job, const Layout *layout, Py_ssize_t first, Py_ssize_t count, Py_ssize_t block, const char *points,
                      char *workspace) noexcept nogil:
-    cdef Py_ssize_t m0
-    transform_panel(job, panels, panel, 0, job.channels, workspace)
-    for m0 from 0 <= m0 < job.outputs by PANEL_OUTPUTS:
-        multiply_panel(job, panels, panel, m0, min(m0 + PANEL_OUTPUTS, job.outputs), workspace, offsets, workspace + panels.panel_bytes)
+    """One block of output channels for `count` panels that are transformed already."""
+    cdef Py_ssize_t c0, channels, i
+    cdef Panel panel
+    cdef char *patch = workspace
+    cdef char *part = patch + layout.patch_bytes
+    cdef char *products = part + layout.part_bytes
+    for c0 from 0 <= c0 < job.channels by PART:
+        channels = min(PART, job.channels - c0)
+        pack_part(job, block, layout.width, c0, channels, part)
+        for i in range(count):
+            panel = panel_of(&layout.tiles, first + i)
+            multiply(job, layout, &panel, c0, channels, points + i * layout.panel_bytes, part, products + i * layout.product_bytes)
+    for i in range(count):
+        panel = panel_of(&layout.tiles, first + i)
+        finish(job, layout, &panel, block, products + i * layout.product_bytes, patch)
+
+
+cdef void transform_task(const Winograd *job, const Layout *layout, Py_ssize_t index, Py_ssize_t v, char *points, char *patch) noexcept nogil:
+    cdef Panel panel = panel_of(&layout.tiles, index)
+    cdef Py_ssize_t lanes = job.kernel.lanes
+    points_of(job.kernel, &layout.tiles, &panel, &job.source, False, v * lanes, min(lanes, job.channels - v * lanes), patch,
+              points + v * panel.tiles * lanes * 4, layout.vectors * panel.tiles * lanes)
+
+
+cdef void shared_task(const Winograd *job, const Layout *layout, Py_ssize_t index, Py_ssize_t block, const char *points,
+                      char *workspace) noexcept nogil:
+    """One block of output channels for one panel, with weights that are packed."""
+    cdef Panel panel = panel_of(&layout.tiles, index)
+    multiply(job, layout, &panel, 0, job.channels, points, job.packed + block * layout.points * point_bytes(job.channels, layout.width),
+             workspace + layout.patch_bytes)
+    finish(job, layout, &panel, block, workspace + layout.patch_bytes, workspace)
+
+
+cdef int run_alone(const Winograd *job, const Layout *layout, int threads) noexcept nogil:
+    cdef Py_ssize_t a_thread = layout.panel_bytes + layout.product_bytes + layout.patch_bytes, i
+    cdef char *workspace = <char *> allocate(threads * a_thread)
+    if workspace == NULL:
+        return -1
+    if threads == 1:
+        note_team()
+        for i in range(layout.tiles.count):
+            panel_task(job, layout, i, workspace)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
+            for i in prange(layout.tiles.count, schedule="dynamic"):
+                panel_task(job, layout, i, workspace + threadid() * a_thread)
+    release(workspace)
+    return 0
+
+
+cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t together, int threads) noexcept nogil:
+    cdef Py_ssize_t a_thread = layout.patch_bytes + layout.product_bytes, first = 0, count, i
+    cdef bint on_the_way = job.packed == NULL
+    cdef char *points
+    cdef char *workspace
+    if on_the_way:
+        a_thread += layout.part_bytes + (together - 1) * layout.product_bytes
+    points = <char *> allocate(together * layout.panel_bytes + threads * a_thread)
+    if points == NULL:
+        return -1
+    workspace = points + together * layout.panel_bytes
+    with parallel(num_threads=threads):
+        note_team()
+        for first from 0 <= first < layout.tiles.count by together:
+            for i in prange(min(together, layout.tiles.count - first) * layout.vectors, schedule="dynamic"):
+                transform_task(job, layout, first + i // layout.vectors, i % layout.vectors,
+                               points + i // layout.vectors * layout.panel_bytes, workspace + threadid() * a_thread)
+            if on_the_way:
+                for i in prange(layout.blocks, schedule="dynamic"):
+                    block_task(job, layout, first, min(together, layout.tiles.count - first), i, points, workspace + threadid() * a_thread)
+            else:
+                for i in prange(min(together, layout.tiles.count - first) * layout.blocks, schedule="dynamic"):
+                    shared_task(job, layout, first + i // layout.blocks, i % layout.blocks,
+                                points + i // layout.blocks * layout.panel_bytes, workspace + threadid() * a_thread)
+    release(points)
+    return 0
 
 
 cdef int winograd(Winograd *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
-    cdef Panels panels
-    cdef Py_ssize_t m = job.size, lanes = job.kernel.lanes
-    cdef Py_ssize_t vectors = job.kernel.tile_vectors
-    cdef Py_ssize_t channel_steps = (job.channels + CHANNEL_STEP - 1) // CHANNEL_STEP
-    cdef Py_ssize_t output_steps = (job.outputs + PANEL_OUTPUTS - 1) // PANEL_OUTPUTS
-    cdef Py_ssize_t i, k, first = 0, together, table_bytes
-    cdef Py_ssize_t *offsets
-    cdef char *workspace
-    cdef char *products
-    cdef int threads
-    cdef bint alone
-    panels.points = (m + 2) * (m + 2)
-    panels.tile_rows, panels.tile_columns = (job.OH + m - 1) // m, (job.OW + m - 1) // m
-    panels.tiles = job.images * panels.tile_rows * panels.tile_columns
-    threads = threads_for(<double> panels.tiles * panels.points * job.channels * job.outputs)
-    while vectors > 1 and panels.points * job.channels * vectors * lanes * 4 > THREAD_BYTES * threads:
-        vectors -= 1
-    panels.width = vectors * lanes
-    panels.count = (panels.tiles + panels.width - 1) // panels.width
-    panels.panel_bytes = panels.points * job.channels * panels.width * 4
-    panels.product_bytes = (panels.points * PANEL_OUTPUTS * panels.width + MOST_LANES) * 4
-    table_bytes = (job.channels * sizeof(Py_ssize_t) + 63) // 64 * 64
-    alone = panels.panel_bytes <= THREAD_BYTES and (threads == 1 or panels.count >= 4 * threads)
-    together = threads if alone else max(1, min(panels.count, THREAD_BYTES * threads // panels.panel_bytes))
-    workspace = <char *> allocate(together * panels.panel_bytes + threads * panels.product_bytes
-                                  + (threads * panels.panel_bytes if alone else 0) + table_bytes + MOST_LANES * 4)
-    if workspace == NULL:
-        return -1
-    offsets = <Py_ssize_t *> workspace
-    for i in range(job.channels):
-        offsets[i] = i * panels.width
-    if alone:
-        with parallel(num_threads=threads):
-            note_team()
-            for i in prange(panels.count, schedule="dynamic"):
-                panel_task(job, &panels, i, offsets, workspace + table_bytes + threadid() * (panels.panel_bytes + panels.product_bytes))
+    cdef Layout layout
+    cdef Py_ssize_t lanes = job.kernel.lanes, n = job.m + job.r - 1, a_tile, most, together
+    cdef int threads, status
+    cdef char *packed = NULL
+    layout.points, layout.vectors = n * n, (job.channels + lanes - 1) // lanes
+    layout.width = channels_width(job.kernel, job.outputs)
+    layout.blocks = (job.outputs + layout.width - 1) // layout.width
+    a_tile = layout.points * layout.vectors * lanes * 4
+    most = min(max(PANEL_BYTES // a_tile, LEAST_TILES), MOST_TILES)
+    layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, most)
+    threads = threads_for(<double> job.images * layout.tiles.rows * layout.tiles.columns * layout.points * job.channels * job.outputs)
+    if threads > 1 and layout.tiles.count == 1:
+        layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, (layout.tiles.most + 1) // 2)
+    layout.panel_bytes = a_tile * layout.tiles.most
+    layout.product_bytes = ceil_to(layout.points * layout.tiles.most * layout.width * 4, 64)
+    layout.patch_bytes = ceil_to(patch_elements(&layout.tiles, lanes) * 4, 64)
+    layout.part_bytes = layout.points * point_bytes(PART, layout.width)
+    together = max(1, min(layout.tiles.count, TOGETHER_BYTES * threads // layout.panel_bytes))
+    if job.packed == NULL and (together < layout.tiles.count or layout.blocks < 2 * threads):
+        packed = <char *> allocate(winograd_size(job))
+        if packed == NULL:
+            return -1
+        pack_winograd(job, packed)
+        job.packed = packed
+    if job.packed != NULL and (threads == 1 or layout.tiles.count >= 4 * threads):
+        status = run_alone(job, &layout, threads)
     else:
-        products = workspace + table_bytes + together * panels.panel_bytes
-        with parallel(num_threads=threads):
-            note_team()
-            for first from 0 <= first < panels.count by together:
-                for i in prange(min(together, panels.count - first) * channel_steps, schedule="static"):
-                    k = i % channel_steps * CHANNEL_STEP
-                    transform_panel(job, &panels, first + i // channel_steps, k, min(k + CHANNEL_STEP, job.channels),
-                                    workspace + table_bytes + i // channel_steps * panels.panel_bytes)
-                for i in prange(min(together, panels.count - first) * output_steps, schedule="dynamic"):
-                    k = i % output_steps * PANEL_OUTPUTS
-                    multiply_panel(job, &panels, first + i // output_steps, k, min(k + PANEL_OUTPUTS, job.outputs),
-                                   workspace + table_bytes + i // output_steps * panels.panel_bytes, offsets,
-                                   products + threadid() * panels.product_bytes)
-    release(workspace)
-    return 0
+        status = run_together(job, &layout, together, threads)
+    release(packed)
+    return status

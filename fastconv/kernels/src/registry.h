@@ -8,12 +8,13 @@
 enum { FC_MAX_VECTORS = 4 };
 
 /* What one register tile of a correlation computes, for `rows` output channels and `vectors` vectors of output pixels:
- *     output[j][i * output_row + lane] = start + sum over k of weights[k * tile_rows + i] * source[j][offsets[k] + lane]
+ *     output[j][i * output_row + lane] = start + sum over k of weights[k * weights_step + i] * source[j][offsets[k] + lane]
  * in the order of k, with one accumulator an output. `start` is what the output holds (bias NULL, accumulate 1),
  * the bias of the row, or zero. Every source vector is read whole; of output[j] only count[j] lanes are touched. */
 typedef struct {
     ptrdiff_t depth;
-    const void *weights;                 /* [depth][tile_rows] */
+    const void *weights;                 /* [depth][weights_step] */
+    ptrdiff_t weights_step;              /* tile_rows where the weights are packed for the tile */
     const ptrdiff_t *offsets;            /* [depth] */
     const void *source[FC_MAX_VECTORS];
     void *output[FC_MAX_VECTORS];

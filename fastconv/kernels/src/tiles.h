@@ -10,4 +10,19 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 3, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHA
 enum { TILE_ROWS = 4, TILE_VECTORS = 2, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 8, CHANNEL_PIXELS_2 = 5 };
 #endif
 
+/* do(vectors, pixels) for every size of a tile with the output channels in the lanes. */
+#define UP_TO_5(do, v) do(v, 1) do(v, 2) do(v, 3) do(v, 4) do(v, 5)
+#define UP_TO_6(do, v) UP_TO_5(do, v) do(v, 6)
+#define UP_TO_8(do, v) UP_TO_6(do, v) do(v, 7) do(v, 8)
+#define UP_TO_12(do, v) UP_TO_8(do, v) do(v, 9) do(v, 10) do(v, 11) do(v, 12)
+#define UP_TO_14(do, v) UP_TO_12(do, v) do(v, 13) do(v, 14)
+#define UP_TO_16(do, v) UP_TO_14(do, v) do(v, 15) do(v, 16)
+#if FC_REGISTERS == 32
+#define CHANNEL_SIZES(do) UP_TO_16(do, 1) UP_TO_14(do, 2)
+#elif defined(__FMA__)
+#define CHANNEL_SIZES(do) UP_TO_12(do, 1) UP_TO_6(do, 2)
+#else
+#define CHANNEL_SIZES(do) UP_TO_8(do, 1) UP_TO_5(do, 2)
+#endif
+
 #endif

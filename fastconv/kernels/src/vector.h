@@ -55,8 +55,9 @@ typedef int32_t integer;
 #endif
 
 #if FC_VECTORS
+#define VL_ELEMENTS (FC_BYTES / (4 << FC_DOUBLE))
 #define FC_INLINE static inline __attribute__((always_inline))
-#define VL ((ptrdiff_t)(FC_BYTES / sizeof(real)))
+#define VL ((ptrdiff_t)VL_ELEMENTS)
 typedef real vec __attribute__((vector_size(FC_BYTES)));
 typedef integer mask __attribute__((vector_size(FC_BYTES)));
 typedef real vec_anywhere __attribute__((vector_size(FC_BYTES), aligned(sizeof(real)), may_alias));
@@ -70,6 +71,7 @@ FC_INLINE mask as_bits(vec v) { return (mask)v; }
 FC_INLINE vec from_bits(mask m) { return (vec)m; }
 #else
 #define FC_INLINE static inline
+#define VL_ELEMENTS 1
 #define VL ((ptrdiff_t)1)
 typedef real vec;
 typedef integer mask; /* all ones or zero, as a vector comparison gives */

@@ -33,21 +33,8 @@ typedef void sized(ptrdiff_t, const real *, const ptrdiff_t *, const real *, con
         channel_body(depth, vectors, pixels, source, offsets, weights, bias, relu, result);                            \
     }
 #define ENTRY(vectors, pixels) channels_##vectors##x##pixels,
-#define UP_TO_5(do, v) do(v, 1) do(v, 2) do(v, 3) do(v, 4) do(v, 5)
-#define UP_TO_6(do, v) UP_TO_5(do, v) do(v, 6)
-#define UP_TO_8(do, v) UP_TO_6(do, v) do(v, 7) do(v, 8)
-#define UP_TO_12(do, v) UP_TO_8(do, v) do(v, 9) do(v, 10) do(v, 11) do(v, 12)
-#define UP_TO_14(do, v) UP_TO_12(do, v) do(v, 13) do(v, 14)
-#define UP_TO_16(do, v) UP_TO_14(do, v) do(v, 15) do(v, 16)
-#if FC_REGISTERS == 32
-#define ALL(do) UP_TO_16(do, 1) UP_TO_14(do, 2)
-#elif defined(__FMA__)
-#define ALL(do) UP_TO_12(do, 1) UP_TO_6(do, 2)
-#else
-#define ALL(do) UP_TO_8(do, 1) UP_TO_5(do, 2)
-#endif
-ALL(SIZE)
-static sized *const SIZED[CHANNEL_PIXELS_1 + CHANNEL_PIXELS_2] = {ALL(ENTRY)};
+CHANNEL_SIZES(SIZE)
+static sized *const SIZED[CHANNEL_PIXELS_1 + CHANNEL_PIXELS_2] = {CHANNEL_SIZES(ENTRY)};
 
 /* output[c * output_channel + p] = bias[c] + sum over k, in order, of weights[k][c] * source[offsets[k] + p], for `channels` channels
  * of the `vectors` vectors. weights: [depth][vectors * lanes]; bias: whole vectors. */

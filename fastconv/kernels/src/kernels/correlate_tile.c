@@ -10,6 +10,7 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
     vec sums[TILE_ROWS][TILE_VECTORS];
     const real *weights = t->weights;
     const ptrdiff_t *offsets = t->offsets;
+    const ptrdiff_t weights_step = t->weights_step;
     const real *source[TILE_VECTORS];
     FC_UNROLL for (int j = 0; j < vectors; j++) source[j] = t->source[j];
 
@@ -39,7 +40,7 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
             FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] += weight * pixels[j];
         }
         FC_PREFETCH(weights + 96 * TILE_ROWS); /* weights stream, and hardware prefetching stops at each page */
-        weights += TILE_ROWS;
+        weights += weights_step;
     }
     if (whole) {
         FC_UNROLL for (int i = 0; i < rows; i++)
