@@ -3,6 +3,12 @@
     task: some rows of an image, and some output channels
       pack the slab: the rows of all source channels that the block reads, padded (or read the source itself)
         run of pixels x one or two vectors of channels    channel_tile, over the whole depth
+
+With Winograd's minimal filtering along the rows (m > 0) the slab is turned into points first, and a run is one of tiles of m pixels:
+
+      line_points: the slab of each channel as one long row, whose tiles begin anew in each row of pixels
+        run of tiles x one vector of channels             line_tile, over the depth without the columns' taps
+      turn the pixels around
 """
 from cython.parallel cimport parallel, prange, threadid
 
@@ -12,10 +18,18 @@ from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab
 cdef enum:
     SLAB_BYTES = 256 * 1024      # a part of the second-level cache; a slab has at least one output row
     TASKS_A_THREAD = 2
+    POINTS = 6                   # of a tile of Winograd's
 
 cdef struct Blocks:
-    Py_ssize_t rows, row_blocks, outputs, output_blocks, width, runs, slab_bytes
+    Py_ssize_t rows, row_blocks, outputs, output_blocks, width, runs
+    Py_ssize_t slab_bytes, point_bytes, stage_bytes
+    Py_ssize_t tiles             # of a row, for Winograd
+    Py_ssize_t line              # tiles of the whole slab of a channel, those between the rows included, in whole vectors
     bint direct                  # the source serves as its own slab: nothing lies outside
+
+
+cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
+    return (a + multiple - 1) // multiple * multiple
 
 
 cdef Py_ssize_t channels_width(const fc_kernels *kernel, Py_ssize_t outputs) noexcept nogil:
@@ -23,44 +37,90 @@ cdef Py_ssize_t channels_width(const fc_kernels *kernel, Py_ssize_t outputs) noe
     return kernel.lanes if outputs <= kernel.lanes else 2 * kernel.lanes
 
 
-cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
+cdef void pack_lines(const Channels *job, const char *source, char *packed) noexcept nogil:
+    """Filters as they come to points, for Winograd."""
+    cdef Py_ssize_t lanes = job.kernel.lanes, blocks = (job.outputs + lanes - 1) // lanes, depth = job.channels * job.rows.taps, i, o
+    cdef Py_ssize_t filter = depth * (7 - job.m)
+    with parallel(num_threads=threads_for(100.0 * job.groups * job.outputs * depth)):
+        for i in prange(job.groups * blocks, schedule="static"):
+            o = i % blocks * lanes
+            job.kernel.line_weights(job.m, depth, min(lanes, job.outputs - o), source + (i // blocks * job.outputs + o) * filter * 4, filter,
+                                    packed + i * depth * POINTS * lanes * 4)
+
+
+cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
+                     Py_ssize_t stop, const char *base, Py_ssize_t pitch, const Py_ssize_t *offsets) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
-    cdef Py_ssize_t itemsize = job.itemsize, width = blocks.width
+    cdef Py_ssize_t itemsize = job.itemsize, width = blocks.width, plane = job.OH * job.OW, m, r, run, p0, p1
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
-    cdef Py_ssize_t m0 = task % blocks.output_blocks * blocks.outputs
-    cdef Py_ssize_t row0 = task // blocks.output_blocks % blocks.row_blocks * blocks.rows
-    cdef Py_ssize_t index = task // blocks.output_blocks // blocks.row_blocks
-    cdef Py_ssize_t group = index % job.groups
-    cdef Py_ssize_t rows = min(blocks.rows, job.OH - row0), stop = min(job.outputs, m0 + blocks.outputs)
-    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, plane = job.OH * job.OW
-    cdef Py_ssize_t blocks_a_group = (job.outputs + width - 1) // width
-    cdef Py_ssize_t m, r, run, p0, p1, pitch = job.columns.pitch
-    cdef const char *base = slab
-    cdef const char *source = job.source + index * job.channels * source_plane * itemsize
-    if blocks.direct:
-        pitch = job.columns.size
-        base = source + (row0 + job.rows.first) * pitch * itemsize + job.columns.first * itemsize
-    else:
-        slab_pack(kernel, itemsize, &job.rows, &job.columns, source, job.channels, source_plane, row0, rows, 0, job.OW, 0, slab)
+    cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, width)     # of the group in packed weights and bias
     for m from m0 <= m < stop by width:
         for r in range(rows):
             for run in range(blocks.runs):
                 p0, p1 = job.OW * run // blocks.runs, job.OW * (run + 1) // blocks.runs
                 kernel.channel_tile(
                     depth, width // kernel.lanes, p1 - p0, base + (r * pitch + p0) * itemsize, offsets,
-                    job.weights + (group * blocks_a_group * width + m) * depth * itemsize,
-                    job.bias + (group * blocks_a_group * width + m) * itemsize, job.relu, min(width, stop - m),
+                    job.weights + (first + m) * depth * itemsize, job.bias + (first + m) * itemsize, job.relu, min(width, stop - m),
                     job.output + ((index * job.outputs + m) * plane + (row0 + r) * job.OW + p0) * itemsize, plane)
 
 
-cdef void fill_offsets(const Channels *job, bint direct, Py_ssize_t *offsets) noexcept nogil:
-    """Where each step of the depth reads, in the source itself or in the slab."""
+cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
+                    Py_ssize_t stop, const char *base, Py_ssize_t pitch, const Py_ssize_t *offsets, char *points) noexcept nogil:
+    cdef const fc_kernels *kernel = job.kernel
+    cdef Py_ssize_t lanes = kernel.lanes, plane = job.OH * job.OW, m, r, run, t0, c, depth = job.channels * job.rows.taps
+    cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, lanes)
+    cdef Py_ssize_t channel = slab_channel(&job.rows, &job.columns, lanes)
+    cdef char *stage = points + blocks.point_bytes
+    for c in range(job.channels):
+        kernel.line_points(job.m, (rows + job.rows.reach) * pitch // job.m, base + c * channel * 4, points + c * POINTS * blocks.line * 4,
+                           blocks.line)
+    for m from m0 <= m < stop by lanes:
+        for r in range(rows):
+            for run in range(blocks.runs):
+                t0 = blocks.tiles * run // blocks.runs
+                if not kernel.line_tile(
+                        job.m, blocks.tiles * (run + 1) // blocks.runs - t0, depth, points + (r * pitch // job.m + t0) * 4, blocks.line,
+                        offsets, job.weights + (first + m) * depth * POINTS * 4, job.bias + (first + m) * 4, job.relu,
+                        stage + (r * job.OW + t0 * job.m) * lanes * 4):
+                    job.doubtful[index // job.groups] = 1
+        kernel.turn_out(min(lanes, stop - m), 1, rows * job.OW, stage, 0, job.output + ((index * job.outputs + m) * plane + row0 * job.OW) * 4,
+                        plane, 0)
+
+
+cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
+    cdef const fc_kernels *kernel = job.kernel
+    cdef Py_ssize_t m0 = task % blocks.output_blocks * blocks.outputs
+    cdef Py_ssize_t row0 = task // blocks.output_blocks % blocks.row_blocks * blocks.rows
+    cdef Py_ssize_t index = task // blocks.output_blocks // blocks.row_blocks
+    cdef Py_ssize_t rows = min(blocks.rows, job.OH - row0), stop = min(job.outputs, m0 + blocks.outputs)
+    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, pitch = job.columns.pitch
+    cdef const char *base = slab
+    cdef const char *source = job.source + index * job.channels * source_plane * job.itemsize
+    if blocks.direct:
+        pitch = job.columns.size
+        base = source + ((row0 + job.rows.first) * pitch + job.columns.first) * job.itemsize
+    else:
+        slab_pack(kernel, job.itemsize, &job.rows, &job.columns, source, job.channels, source_plane, row0, rows, 0, job.OW, 0, slab)
+    if job.m > 0:
+        run_lines(job, blocks, index, row0, rows, m0, stop, base, pitch, offsets, slab + blocks.slab_bytes)
+    else:
+        run_pixels(job, blocks, index, row0, rows, m0, stop, base, pitch, offsets)
+
+
+cdef void fill_offsets(const Channels *job, const Blocks *blocks, Py_ssize_t *offsets) noexcept nogil:
+    """Where each step of the depth reads, in the source itself, in the slab, or in the points."""
     cdef Py_ssize_t plane = slab_plane(&job.rows, &job.columns, job.kernel.lanes), c, th, tw, k = 0
-    cdef Py_ssize_t stride = job.rows.size * job.columns.size if direct else slab_channel(&job.rows, &job.columns, job.kernel.lanes)
+    cdef Py_ssize_t stride = job.rows.size * job.columns.size
+    if not blocks.direct:
+        stride = slab_channel(&job.rows, &job.columns, job.kernel.lanes)
     for c in range(job.channels):
         for th in range(job.rows.taps):
+            if job.m > 0:
+                offsets[k] = c * POINTS * blocks.line + th * job.columns.pitch // job.m
+                k += 1
+                continue
             for tw in range(job.columns.taps):
-                if direct:
+                if blocks.direct:
                     offsets[k] = (c * stride + (job.rows.offset[th] - job.rows.first) * job.columns.size
                                   + job.columns.offset[tw] - job.columns.first)
                 else:
@@ -68,48 +128,70 @@ cdef void fill_offsets(const Channels *job, bint direct, Py_ssize_t *offsets) no
                 k += 1
 
 
+cdef void measure_points(const Channels *job, Blocks *blocks) noexcept nogil:
+    """What Winograd needs beside the slab."""
+    cdef Py_ssize_t lanes = job.kernel.lanes
+    blocks.point_bytes = blocks.stage_bytes = 0
+    if job.m > 0:
+        blocks.line = ceil_to(job.rows.pitch * job.columns.pitch // job.m, lanes)
+        blocks.point_bytes = ceil_to(job.channels * POINTS * blocks.line * 4, 64)
+        # The last tile of a row may reach beyond it.
+        blocks.stage_bytes = (blocks.rows * job.OW + job.m) * lanes * 4
+
+
+cdef void set_rows(Channels *job, Blocks *blocks, Py_ssize_t rows) noexcept nogil:
+    blocks.rows = rows
+    blocks.row_blocks = (job.OH + rows - 1) // rows
+    axis_layout(&job.rows, rows, False)
+    measure_points(job, blocks)
+    blocks.slab_bytes = 0
+    if not blocks.direct:
+        # Winograd reads whole vectors of tiles, and the tiles after them.
+        blocks.slab_bytes = ceil_to((slab_channel(&job.rows, &job.columns, job.kernel.lanes) * job.channels
+                                     + 3 * job.m * job.kernel.lanes) * job.itemsize, 64)
+
+
 cdef int channels(Channels *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Blocks blocks
-    cdef Py_ssize_t lanes = job.kernel.lanes, taps = job.rows.taps * job.columns.taps, depth = job.channels * taps
-    cdef Py_ssize_t tasks, task, most, wanted
-    cdef Py_ssize_t table_bytes = (depth * sizeof(Py_ssize_t) + 63) // 64 * 64
+    cdef Py_ssize_t lanes = job.kernel.lanes, depth = job.channels * job.rows.taps * job.columns.taps
+    cdef Py_ssize_t tasks, task, most, wanted, table_bytes = ceil_to(depth * sizeof(Py_ssize_t), 64), a_thread
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef int threads
     axis_measure(&job.rows)
     axis_measure(&job.columns)
-    blocks.width = channels_width(job.kernel, job.outputs)
-    most = job.kernel.channel_pixels[blocks.width // lanes - 1]
-    blocks.runs = (job.OW + most - 1) // most
-    blocks.direct = (job.rows.step == 1 and job.columns.step == 1 and job.rows.first >= 0 and job.columns.first >= 0
+    blocks.width = lanes if job.m > 0 else channels_width(job.kernel, job.outputs)
+    if job.m > 0:
+        blocks.tiles = (job.OW + job.m - 1) // job.m
+        blocks.runs = (blocks.tiles + job.kernel.line_tiles - 1) // job.kernel.line_tiles
+    else:
+        most = job.kernel.channel_pixels[blocks.width // lanes - 1]
+        blocks.runs = (job.OW + most - 1) // most
+    blocks.direct = (job.m == 0 and job.rows.step == 1 and job.columns.step == 1 and job.rows.first >= 0 and job.columns.first >= 0
                      and job.OH - 1 + job.rows.first + job.rows.reach < job.rows.size
                      and job.OW - 1 + job.columns.first + job.columns.reach < job.columns.size)
     axis_layout(&job.columns, job.OW, False)
-    blocks.rows = job.OH
-    axis_layout(&job.rows, blocks.rows, False)
+    if job.m > 0:                        # tiles begin anew in each row, and the last one reads no other row
+        job.columns.pitch = ceil_to(blocks.tiles * job.m + POINTS - job.m, job.m)
+    set_rows(job, &blocks, job.OH)
     while blocks.rows > 1 and slab_channel(&job.rows, &job.columns, lanes) * job.channels * job.itemsize > SLAB_BYTES:
-        blocks.rows = (blocks.rows + 1) // 2
-        axis_layout(&job.rows, blocks.rows, False)
+        set_rows(job, &blocks, (blocks.rows + 1) // 2)
     threads = threads_for(<double> job.images * job.groups * job.outputs * job.OH * job.OW * depth)
-    blocks.row_blocks = (job.OH + blocks.rows - 1) // blocks.rows
     tasks = job.images * job.groups * blocks.row_blocks
     wanted = max(1, (TASKS_A_THREAD * threads + tasks - 1) // tasks) if threads > 1 else 1
     blocks.outputs = max(1, ((job.outputs + blocks.width - 1) // blocks.width + wanted - 1) // wanted) * blocks.width
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
     if tasks * blocks.output_blocks < threads and blocks.rows > 1:
-        blocks.rows = (blocks.rows + threads - 1) // threads
-        blocks.row_blocks = (job.OH + blocks.rows - 1) // blocks.rows
-        axis_layout(&job.rows, blocks.rows, False)
+        set_rows(job, &blocks, (blocks.rows + threads - 1) // threads)
     tasks = job.images * job.groups * blocks.row_blocks * blocks.output_blocks
     threads = <int> min(threads, tasks)
-    blocks.slab_bytes = 0 if blocks.direct else (
-        slab_channel(&job.rows, &job.columns, lanes) * job.channels * job.itemsize + 63) // 64 * 64
-    workspace = <char *> allocate(table_bytes + threads * blocks.slab_bytes)
+    a_thread = blocks.slab_bytes + blocks.point_bytes + ceil_to(blocks.stage_bytes, 64)
+    workspace = <char *> allocate(table_bytes + threads * a_thread)
     if workspace == NULL:
         return -1
     offsets = <Py_ssize_t *> workspace
-    fill_offsets(job, blocks.direct, offsets)
+    fill_offsets(job, &blocks, offsets)
     if threads == 1:                     # a team of one would cost as much as a small layer
         note_team()
         for task in range(tasks):
@@ -117,7 +199,7 @@ cdef int channels(Channels *job) noexcept nogil:
     else:
         with parallel(num_threads=threads):
             note_team()
-            for task in prange(tasks, schedule="dynamic"):
-                run_task(job, &blocks, task, workspace + table_bytes + threadid() * blocks.slab_bytes, offsets)
+            for task in prange(tasks, schedule="static"):
+                run_task(job, &blocks, task, workspace + table_bytes + threadid() * a_thread, offsets)
     release(workspace)
     return 0

@@ -7,11 +7,11 @@ from cython.parallel cimport parallel, prange
 from libc.string cimport memcpy, memset
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.channels cimport Channels, channels, channels_width
+from fastconv.kernels.channels cimport Channels, channels, channels_width, pack_lines
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport (
-    CHANNELS, DATAFLOWS, FILTERS, PANELS, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, panels_pay, possible,
-    weights_possible, winograd_taps, winograd_tile,
+    CHANNELS, DATAFLOWS, FILTERS, PANELS, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, line_tile, panels_pay,
+    possible, weights_possible, winograd_taps, winograd_tile,
 )
 from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
@@ -157,6 +157,20 @@ cdef int pack_for_winograd(Layer *layer, bint prepared) noexcept nogil:
     return 0
 
 
+cdef int pack_for_lines(Layer *layer) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t lanes = layer.kernel.lanes
+    cdef Channels job
+    if pack_bias(layer, lanes) != 0:
+        return -1
+    layer.packed = <char *> allocate(shape.groups * ((shape.outputs + lanes - 1) // lanes * lanes) * shape.channels * shape.KH * 6 * 4)
+    if layer.packed == NULL:
+        return -1
+    describe_channels(layer, &job)
+    pack_lines(&job, layer.weights, layer.packed)
+    return 0
+
+
 cdef int pack(Layer *layer, bint prepared) noexcept nogil:
     """Bring the weights into the order of the dataflow; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
@@ -168,6 +182,8 @@ cdef int pack(Layer *layer, bint prepared) noexcept nogil:
         return 0                       # as they are; the phases of a strided layer pack their own
     if winograd_tile(layer.dataflow) > 0:
         return pack_for_winograd(layer, prepared)
+    if line_tile(layer.dataflow) > 0:
+        return pack_for_lines(layer)
     describe_correlation(layer, &direct)
     if layer.dataflow == CHANNELS:
         width = channels_width(layer.kernel, shape.outputs)
@@ -210,13 +226,19 @@ cdef int run_direct(const Layer *layer, Py_ssize_t images, const char *source, c
     return status
 
 
-cdef int run_channels(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
+cdef void describe_channels(const Layer *layer, Channels *job) noexcept nogil:
     cdef const Shape *shape = &layer.shape
+    job.kernel, job.itemsize, job.groups = layer.kernel, shape.itemsize, shape.groups
+    job.channels, job.outputs, job.OH, job.OW = shape.channels, shape.outputs, shape.OH, shape.OW
+    job.weights, job.bias, job.relu, job.m = layer.packed, layer.packed_bias, layer.relu, line_tile(layer.dataflow)
+    job.rows.taps, job.columns.taps = shape.KH, shape.KW
+
+
+cdef int run_channels(const Layer *layer, Py_ssize_t images, const char *source, char *output, char *doubtful) noexcept nogil:
     cdef Channels job
     cdef int status = -1
-    job.kernel, job.itemsize, job.images, job.groups = layer.kernel, shape.itemsize, images, shape.groups
-    job.channels, job.outputs, job.OH, job.OW = shape.channels, shape.outputs, shape.OH, shape.OW
-    job.source, job.weights, job.bias, job.relu, job.output = source, layer.packed, layer.packed_bias, layer.relu, output
+    describe_channels(layer, &job)
+    job.images, job.source, job.output, job.doubtful = images, source, output, doubtful
     if start_axes(layer, &job.rows, &job.columns) == 0:
         status = channels(&job)
     axis_release(&job.rows)
@@ -238,30 +260,36 @@ cdef int run_filters(const Layer *layer, Py_ssize_t images, const char *source, 
     return status
 
 
+cdef int run_tiles(const Layer *layer, Py_ssize_t images, const char *source, char *output, char *doubtful) noexcept nogil:
+    cdef Winograd job
+    if line_tile(layer.dataflow) > 0:
+        return run_channels(layer, images, source, output, doubtful)
+    describe_winograd(layer, &job)
+    job.images, job.source.data, job.output.data, job.doubtful = images, <char *> source, output, doubtful
+    return winograd(&job)
+
+
 cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
     """An image with a result that is not finite is computed again directly: the transforms spread infinities and NaNs."""
     cdef const Shape *shape = &layer.shape
-    cdef Winograd job
     cdef Layer direct
     cdef Py_ssize_t n
     cdef int status = -1
-    describe_winograd(layer, &job)
-    job.images, job.source.data, job.output.data = images, <char *> source, output
-    job.doubtful = <char *> allocate(images)
+    cdef char *doubtful = <char *> allocate(images)
     direct.packed = direct.packed_bias = direct.phases = NULL
-    if job.doubtful != NULL:
-        memset(job.doubtful, 0, images)
-        status = winograd(&job)
+    if doubtful != NULL:
+        memset(doubtful, 0, images)
+        status = run_tiles(layer, images, source, output, doubtful)
         for n in range(images):
-            if status == 0 and job.doubtful[n]:
+            if status == 0 and doubtful[n]:
                 if direct.packed == NULL:
                     direct = layer[0]
                     status = prepare(&direct, PANELS, True)
                 if status == 0:
-                    status = run(&direct, 1, source + n * shape.channels * shape.H * shape.W * 4,
-                                 output + n * shape.outputs * shape.OH * shape.OW * 4)
+                    status = run(&direct, 1, source + n * shape.channels * shape.groups * shape.H * shape.W * 4,
+                                 output + n * shape.outputs * shape.groups * shape.OH * shape.OW * 4)
     unpack(&direct)
-    release(job.doubtful)
+    release(doubtful)
     return status
 
 
@@ -272,8 +300,8 @@ cdef int run(const Layer *layer, Py_ssize_t images, const char *source, char *ou
     if layer.dataflow == FILTERS:
         return run_filters(layer, images, source, output)
     if layer.dataflow == CHANNELS:
-        return run_channels(layer, images, source, output)
-    if winograd_tile(layer.dataflow) > 0:
+        return run_channels(layer, images, source, output, NULL)
+    if winograd_tile(layer.dataflow) > 0 or line_tile(layer.dataflow) > 0:
         return run_winograd(layer, images, source, output)
     if layer.shape.transposed and layer.shape.stride_h * layer.shape.stride_w > 1:
         return run_phases(layer, images, source, output)

@@ -14,9 +14,11 @@ cdef enum Dataflow:
     WINOGRAD4   # F(4x4, 3x3)
     WINOGRAD3   # F(3x3, 4x4)
     WINOGRAD2   # F(2x2, 3x3) and F(2x2, 5x5)
+    LINES4      # as CHANNELS, with F(4, 3) along the rows
+    LINES2      # the same with F(2, 5)
 
 cdef enum:
-    DATAFLOWS = 7
+    DATAFLOWS = 9
 
 cdef enum WeightDataflow:
     LANES       # pixels in the lanes: few weights
@@ -29,6 +31,7 @@ cdef enum:
     WEIGHT_DATAFLOWS = 5
 
 cdef int winograd_tile(int dataflow) noexcept nogil
+cdef int line_tile(int dataflow) noexcept nogil
 cdef Py_ssize_t winograd_taps(const Shape *shape) noexcept nogil
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil

@@ -5,7 +5,7 @@ choice depends on the layer's shape alone, never on the batch or the threads, be
 """
 from fastconv.kernels.winograd cimport MOST_CHANNELS
 
-NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd3", "winograd2")
+NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd3", "winograd2", "lines4", "lines2")
 WEIGHT_NAMES = ("lanes", "product", "winograd4", "winograd3", "winograd2")
 
 
@@ -17,6 +17,7 @@ cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
 
 
 cdef enum:
+    CACHE_BYTES = 20 * 1024 * 1024   # of the last-level cache
     WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
     LEAST_OUTPUTS = 16               # of a weight gradient: fewer do not pay for packing the taps
@@ -26,6 +27,11 @@ cdef enum:
 cdef int winograd_tile(int dataflow) noexcept nogil:
     """Outputs of a tile along an axis; 0 for what is not Winograd's."""
     return 4 if dataflow == WINOGRAD4 else 3 if dataflow == WINOGRAD3 else 2 if dataflow == WINOGRAD2 else 0
+
+
+cdef int line_tile(int dataflow) noexcept nogil:
+    """Outputs of a tile of Winograd's filtering along the rows alone; 0 for what is none."""
+    return 4 if dataflow == LINES4 else 2 if dataflow == LINES2 else 0
 
 
 cdef Py_ssize_t winograd_taps(const Shape *shape) noexcept nogil:
@@ -43,16 +49,19 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
                 and shape.channels * (1 if shape.transposed else shape.stride_h * shape.stride_w) <= MOST_CHANNELS)
     if shape.transposed and shape.stride_h * shape.stride_w > 1:
         return dataflow == PANELS        # phase by phase
+    if line_tile(dataflow) > 0 and (shape.transposed or shape.itemsize != 4 or line_tile(dataflow) + shape.KW != 7
+                                    or shape.stride_h * shape.stride_w * shape.dil_h * shape.dil_w > 1):
+        return False
     if dataflow == FILTERS:
         return shape.channels == 1
-    if dataflow == CHANNELS:
+    if dataflow == CHANNELS or line_tile(dataflow) > 0:
         return (shape.channels * shape.itemsize * min(shape.KH * shape.stride_h, shape.H + 2)
                 * (shape.OW * min(shape.stride_w, shape.KW) + shape.KW * shape.dil_w) <= CHANNELS_BYTES)
     return True
 
 
 cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
-    """Cycles, by parts: products, transforms of both sides (a vector of channels of a tile each), and the weights: read, or made."""
+    """Cycles, by parts: the products, with their weights, and the transforms of both sides, a vector of channels of a tile each."""
     cdef Py_ssize_t phases = shape.stride_h * shape.stride_w
     cdef Py_ssize_t channels = shape.channels * (1 if shape.transposed else phases)
     cdef Py_ssize_t outputs = shape.outputs * (phases if shape.transposed else 1)
@@ -62,9 +71,12 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
     cdef Py_ssize_t points = (m + winograd_taps(shape) - 1) * (m + winograd_taps(shape) - 1)
     cdef double vectors = ceil_to(outputs, shape.lanes) / shape.lanes
     cdef double weights = points * channels * vectors
-    return (weights * tiles * 1.1
-            + 8 * points * tiles * (ceil_to(channels, shape.lanes) / shape.lanes + vectors)
-            + weights * (4 if prepared else 14))
+    cdef double products = 1.1 * tiles
+    if prepared:                 # a vector of weights is read once a panel, from the last-level cache or, too large for it, from memory
+        products = max(products, 13 if weights * shape.lanes * 4 > CACHE_BYTES else 4)
+    else:                        # or made: its filters fetched, then point by point
+        products += 5 + 280.0 / points
+    return weights * products + 8 * points * tiles * (ceil_to(channels, shape.lanes) / shape.lanes + vectors)
 
 
 cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
@@ -72,7 +84,8 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
                            and shape.pad_h == 0 and shape.pad_w == 0)
     cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW
     cdef Py_ssize_t row = shape.OH * shape.OW if pointwise else shape.OW     # a pointwise layer is one long row
-    cdef double pixels = <double> shape.OH * shape.OW, runs
+    cdef double pixels = <double> shape.OH * shape.OW, runs, filled
+    cdef Py_ssize_t m = line_tile(dataflow), tiles
     if dataflow == PANELS:       # packing a panel costs about three multiply-adds, shared by the output channels
         return TILE + ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 3.0 / shape.outputs
     if dataflow == ROWS:         # the lanes behind the end of each row are wasted
@@ -81,6 +94,12 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
         runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
         return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth
                 + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0))
+    if m > 0:                    # 6 multiply-adds for m outputs of KW taps; turning a vector of pixels into points costs about 26
+        tiles = ceil_to(shape.OW, m) // m
+        filled = ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs
+        return (filled * 6.0 * tiles / (shape.KW * shape.OW) * 1.15 + 14.0 / depth
+                + 26.0 * tiles / (shape.outputs * shape.KH * shape.KW * shape.OW)
+                + (TILE if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
     if dataflow == FILTERS:      # nearly a load a multiply-add
         return 1.2 * ceil_to(shape.OW, shape.lanes) / <double> shape.OW
     # The others, per multiply-add of the direct sum.
@@ -99,7 +118,7 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
     for dataflow in range(DATAFLOWS):
         if dataflow == FILTERS or not possible(shape, dataflow):
             continue
-        if winograd_tile(dataflow) > 0 and not winograd:
+        if (winograd_tile(dataflow) > 0 or line_tile(dataflow) > 0) and not winograd:
             continue
         here = cost(shape, dataflow, prepared)
         if here < least:

@@ -21,6 +21,7 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t tile_rows
         Py_ssize_t tile_vectors
         Py_ssize_t channel_pixels[2]
+        Py_ssize_t line_tiles
         Py_ssize_t weight_rows
         Py_ssize_t weight_columns
         void (*correlate_tile)(const fc_tile *, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -75,6 +76,10 @@ cdef extern from "registry.h" nogil:
         void (*point_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, int, void *) noexcept nogil
         void (*turn_in)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*turn_out)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*line_points)(int, Py_ssize_t, const void *, void *, Py_ssize_t) noexcept nogil
+        void (*line_weights)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+        int (*line_tile)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, const void *, int,
+                         void *) noexcept nogil
 
 # One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil

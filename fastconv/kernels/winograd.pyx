@@ -58,7 +58,7 @@ cdef void pack_winograd(const Winograd *job, char *packed) noexcept nogil:
     cdef Py_ssize_t width = channels_width(job.kernel, job.outputs), points = (job.m + job.r - 1) * (job.m + job.r - 1), i
     cdef Py_ssize_t blocks = (job.outputs + width - 1) // width
     with parallel(num_threads=threads_for(10.0 * job.channels * job.outputs * points)):
-        for i in prange(blocks, schedule="dynamic"):
+        for i in prange(blocks, schedule="static"):
             pack_part(job, i, width, 0, job.channels, packed + i * points * point_bytes(job.channels, width))
 
 
@@ -180,7 +180,7 @@ cdef int run_alone(const Winograd *job, const Layout *layout, int threads) noexc
     else:
         with parallel(num_threads=threads):
             note_team()
-            for i in prange(layout.tiles.count, schedule="dynamic"):
+            for i in prange(layout.tiles.count, schedule="static"):
                 panel_task(job, layout, i, workspace + threadid() * a_thread)
     release(workspace)
     return 0
@@ -200,14 +200,14 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
     with parallel(num_threads=threads):
         note_team()
         for first from 0 <= first < layout.tiles.count by together:
-            for i in prange(min(together, layout.tiles.count - first) * layout.vectors, schedule="dynamic"):
+            for i in prange(min(together, layout.tiles.count - first) * layout.vectors, schedule="static"):
                 transform_task(job, layout, first + i // layout.vectors, i % layout.vectors,
                                points + i // layout.vectors * layout.panel_bytes, workspace + threadid() * a_thread)
             if on_the_way:
-                for i in prange(layout.blocks, schedule="dynamic"):
+                for i in prange(layout.blocks, schedule="static"):
                     block_task(job, layout, first, min(together, layout.tiles.count - first), i, points, workspace + threadid() * a_thread)
             else:
-                for i in prange(min(together, layout.tiles.count - first) * layout.blocks, schedule="dynamic"):
+                for i in prange(min(together, layout.tiles.count - first) * layout.blocks, schedule="static"):
                     shared_task(job, layout, first + i // layout.blocks, i % layout.blocks,
                                 points + i // layout.blocks * layout.panel_bytes, workspace + threadid() * a_thread)
     release(points)

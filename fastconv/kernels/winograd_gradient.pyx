@@ -114,11 +114,11 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
         gradient = source + layout.points * layout.source_vectors * tiles * lanes * 4
         with parallel(num_threads=threads):
             note_team()
-            for i in prange(count * vectors, schedule="dynamic"):
+            for i in prange(count * vectors, schedule="static"):
                 v = i % vectors
                 transform_task(job, &layout, first + i // vectors, starts[i // vectors], tiles, v, source, gradient,
                                workspace + threadid() * a_thread)
-            for i in prange(blocks, schedule="dynamic"):
+            for i in prange(blocks, schedule="static"):
                 block_task(job, &layout, i, tiles, source, gradient, offsets, first > 0, workspace + threadid() * a_thread)
     release(source)
     release(starts)

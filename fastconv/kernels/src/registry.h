@@ -35,6 +35,7 @@ typedef struct {
     ptrdiff_t tile_rows;      /* output channels a correlation tile, at most */
     ptrdiff_t tile_vectors;   /* vectors of pixels a correlation tile, at most */
     ptrdiff_t channel_pixels[2]; /* pixels a channel tile of one and of two vectors, at most */
+    ptrdiff_t line_tiles;     /* tiles of a row that are computed together, at most */
     ptrdiff_t weight_rows;    /* output channels a weight-gradient tile */
     ptrdiff_t weight_columns; /* taps a weight-gradient tile */
 #define FC_KERNEL(result, name, arguments) result (*name) arguments;

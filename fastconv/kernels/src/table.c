@@ -16,6 +16,7 @@ const fc_kernels FC_NAME(table) = {
     .tile_rows = TILE_ROWS,
     .tile_vectors = TILE_VECTORS,
     .channel_pixels = {CHANNEL_PIXELS_1, CHANNEL_PIXELS_2},
+    .line_tiles = LINE_TILES,
     .weight_rows = WEIGHT_ROWS,
     .weight_columns = WEIGHT_COLUMNS,
 #define FC_KERNEL(result, name, arguments) .name = FC_NAME(name),

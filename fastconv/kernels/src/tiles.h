@@ -3,11 +3,11 @@
 #define FC_TILES_H
 
 #if FC_REGISTERS == 32
-enum { TILE_ROWS = 8, TILE_VECTORS = 3, WEIGHT_ROWS = 4, WEIGHT_COLUMNS = 6, CHANNEL_PIXELS_1 = 16, CHANNEL_PIXELS_2 = 14 };
+enum { TILE_ROWS = 8, TILE_VECTORS = 3, WEIGHT_ROWS = 4, WEIGHT_COLUMNS = 6, CHANNEL_PIXELS_1 = 16, CHANNEL_PIXELS_2 = 14, LINE_TILES = 5 };
 #elif defined(__FMA__)
-enum { TILE_ROWS = 4, TILE_VECTORS = 3, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 12, CHANNEL_PIXELS_2 = 6 };
+enum { TILE_ROWS = 4, TILE_VECTORS = 3, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 12, CHANNEL_PIXELS_2 = 6, LINE_TILES = 2 };
 #else /* a product needs a register of its own before it is added */
-enum { TILE_ROWS = 4, TILE_VECTORS = 2, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 8, CHANNEL_PIXELS_2 = 5 };
+enum { TILE_ROWS = 4, TILE_VECTORS = 2, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 8, CHANNEL_PIXELS_2 = 5, LINE_TILES = 2 };
 #endif
 
 /* do(vectors, pixels) for every size of a tile with the output channels in the lanes. */
@@ -19,10 +19,13 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 2, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHA
 #define UP_TO_16(do, v) UP_TO_14(do, v) do(v, 15) do(v, 16)
 #if FC_REGISTERS == 32
 #define CHANNEL_SIZES(do) UP_TO_16(do, 1) UP_TO_14(do, 2)
+#define LINE_SIZES(do, m) UP_TO_5(do, m)
 #elif defined(__FMA__)
 #define CHANNEL_SIZES(do) UP_TO_12(do, 1) UP_TO_6(do, 2)
+#define LINE_SIZES(do, m) do(m, 1) do(m, 2)
 #else
 #define CHANNEL_SIZES(do) UP_TO_8(do, 1) UP_TO_5(do, 2)
+#define LINE_SIZES(do, m) do(m, 1) do(m, 2)
 #endif
 
 #endif

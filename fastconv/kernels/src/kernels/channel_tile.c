@@ -1,7 +1,7 @@
 /* The register tile with the output channels in the lanes: one or two vectors of channels by a run of neighbouring pixels, each of
  * which is broadcast from where it lies. It wastes no lanes on short rows and packs no pixels; its result is turned around once, at
  * the end, to lie channel by channel. */
-#include "transpose.h"
+#include "turn.h"
 #include "tiles.h"
 
 FC_INLINE void channel_body(ptrdiff_t depth, const int vectors, const int pixels, const real *source, const ptrdiff_t *offsets,
@@ -40,19 +40,7 @@ static sized *const SIZED[CHANNEL_PIXELS_1 + CHANNEL_PIXELS_2] = {CHANNEL_SIZES(
  * of the `vectors` vectors. weights: [depth][vectors * lanes]; bias: whole vectors. */
 void FC_NAME(channel_tile)(ptrdiff_t depth, ptrdiff_t vectors, ptrdiff_t pixels, const void *source, const ptrdiff_t *offsets,
                            const void *weights, const void *bias, int relu, ptrdiff_t channels, void *output, ptrdiff_t output_channel) {
-    enum { ROWS = (CHANNEL_PIXELS_1 + SIDE - 1) / SIDE * SIDE };
-    const ptrdiff_t width = vectors * VL;
-    real result[ROWS * 2 * (FC_BYTES / sizeof(real))], turned[SIDE * ROWS];
+    real result[CHANNEL_PIXELS_1 * 2 * VL_ELEMENTS];
     SIZED[(vectors - 1) * CHANNEL_PIXELS_1 + pixels - 1](depth, source, offsets, weights, bias, relu, result);
-    for (ptrdiff_t p = pixels; p % SIDE; p++) memset(result + p * width, 0, (size_t)width * sizeof(real));
-    for (ptrdiff_t c = 0; c < channels; c += SIDE) {
-        const ptrdiff_t lines = channels - c < SIDE ? channels - c : SIDE;
-        for (ptrdiff_t p = 0; p < pixels; p += SIDE) transpose(result + p * width + c, width, turned + p, ROWS);
-        for (ptrdiff_t i = 0; i < lines; i++) {
-            real *line = (real *)output + (c + i) * output_channel;
-            ptrdiff_t p = 0;
-            for (; p + VL <= pixels; p += VL) store(line + p, load(turned + i * ROWS + p));
-            if (p < pixels) store_part(line + p, load_part(turned + i * ROWS + p, pixels - p), pixels - p);
-        }
-    }
+    turn_row_out(channels, pixels, result, vectors * VL, output, output_channel);
 }
