@@ -47,9 +47,10 @@ def convolution(dtype, n, channels, outputs, groups, H, W, KH, KW, stride, paddi
     for name in conv.conv2d_dataflow(w, H, W, *shape[2:], *geometry)[1]:
         conv.conv2d_forward(x, w, b, fenced(shape, dtype), *geometry, dataflow=name)
         conv.Convolution(w, b, H, W, *shape[2:], *geometry, dataflow=name).forward(x, fenced(shape, dtype))
-    turned = drawn((channels * groups, outputs, KH, KW), dtype)  # source and target change places
-    for name in conv.conv2d_dataflow(turned, *shape[2:], H, W, *geometry)[1]:
+    for name in conv.conv2d_dataflow(w, H, W, *shape[2:], *geometry, of="grad_input")[1]:
         conv.conv2d_backward_input(gy, w, fenced(x.shape, dtype), *geometry, dataflow=name)
+    for name in conv.conv2d_dataflow(w, H, W, *shape[2:], *geometry, of="grad_weight")[1]:
+        conv.conv2d_backward_weight(gy, x, fenced(w.shape, dtype), *geometry, dataflow=name)
     F.conv2d_backward(gy, x, w, stride, padding, dilation, groups)
     w.flat[0] = np.inf
     F.conv2d_backward(gy, x, w, stride, padding, dilation, groups)

@@ -6,7 +6,7 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerance import WINOGRAD, assert_same_bits, assert_sums
+from tolerance import WINOGRAD, assert_same_bits, assert_sums, dataflow_allowance
 
 import fastconv as fc
 from fastconv.kernels import conv, runtime
@@ -38,16 +38,9 @@ class Case:
         self.output_shape = (input_shape[0], weight_shape[0], *pixels)
         self.sizes = (*input_shape[2:], *pixels)
 
-    def able(self, backward=False):
+    def able(self, of="output"):
         """The names of the dataflows that can compute it: the kernels' own word, checked in a test below."""
-        w, sizes = self.w, self.sizes
-        if backward:  # source and target change places
-            groups = self.options["groups"]
-            w, sizes = (
-                np.empty((w.shape[1] * groups, w.shape[0] // groups, *w.shape[2:]), self.dtype),
-                sizes[2:] + sizes[:2],
-            )
-        return conv.conv2d_dataflow(w, *sizes, *self.geometry)[1]
+        return conv.conv2d_dataflow(self.w, *self.sizes, *self.geometry, of=of)[1]
 
     def forward(self, name, x=None):
         x = self.x if x is None else x
@@ -68,11 +61,14 @@ class Case:
         conv.conv2d_backward_input(gy, self.w, gx, *self.geometry, dataflow=name)
         return gx
 
-    def check(self, name, actual, expected, channels):
-        factor = WINOGRAD.get(name, 0.0)
-        if channels < 4:  # so few terms that a pixel may weigh little here and much in the same tile's unseen part
-            factor *= 4
-        assert_sums(actual, expected, self.dtype, factor)
+    def backward_weight(self, name, gy):
+        gw = np.full(self.w.shape, np.nan, self.dtype)
+        conv.conv2d_backward_weight(gy, self.x, gw, *self.geometry, dataflow=name)
+        return gw
+
+    def check(self, name, actual, expected, of="output"):
+        may = dataflow_allowance(name, self.w.shape, of, self.options["stride"])
+        assert_sums(actual, expected, self.dtype, **may)
 
 
 def _values(rng, shape, dtype):
@@ -112,7 +108,7 @@ def test_forward(case):
     expected = reference.conv2d(case.x, case.w, case.b, **case.options)
     for name in case.able():
         y = case.forward(name)
-        case.check(name, y, expected, case.w.shape[1])
+        case.check(name, y, expected)
         assert case.prepare(name).dataflow == name
         assert_same_bits(case.prepared(name), y)
         assert_same_bits(case.prepared(name, relu=True), np.where(y <= 0, case.dtype(0), y))
@@ -123,8 +119,17 @@ def test_forward(case):
 def test_backward_input(case):
     gy = _values(np.random.default_rng(0), case.output_shape, case.dtype)
     expected = reference.conv2d_backward_input(gy, case.x.shape, case.w, **case.options)
-    for name in case.able(backward=True):
-        case.check(name, case.backward(name, gy), expected, case.w.shape[0] // case.options["groups"])
+    for name in case.able("grad_input"):
+        case.check(name, case.backward(name, gy), expected, "grad_input")
+
+
+@settings(max_examples=250)
+@given(cases())
+def test_backward_weight(case):
+    gy = _values(np.random.default_rng(0), case.output_shape, case.dtype)
+    expected = reference.conv2d_backward_weight(gy, case.x, case.w.shape, **case.options)
+    for name in case.able("grad_weight"):
+        case.check(name, case.backward_weight(name, gy), expected, "grad_weight")
 
 
 @settings(max_examples=150)
@@ -142,21 +147,28 @@ def test_direct_dataflows_give_the_same_bits(case):
 @given(cases())
 def test_which_are_able(case):
     options, able = case.options, case.able()
-    one_by_one = options["stride"] == options["dilation"] == (1, 1) and options["groups"] == 1
-    suits = case.dtype == np.float32 and case.w.shape[2:] == (3, 3) and one_by_one
-    for name in WINOGRAD:
-        assert (name in able) == suits
+    stride, kernel = options["stride"], case.w.shape[2:]
+    single = case.dtype == np.float32 and options["dilation"] == (1, 1)
+    taps = max(-(-k // s) for k, s in zip(kernel, stride, strict=True))
+    for name, of in (("winograd4", {3}), ("winograd3", {4}), ("winograd2", {3, 5})):
+        suits = single and options["groups"] == 1 and taps in of
+        assert (name in able) == (name in case.able("grad_input")) == (name in case.able("grad_weight")) == suits
+    for name, width in (("lines4", 3), ("lines2", 5)):
+        assert (name in able) == (single and stride == (1, 1) and kernel[1] == width)
+        assert name not in case.able("grad_input")
     assert case.w.shape[1] > 1 or "filters" in able
+    gy = np.ones(case.output_shape, case.dtype)
     for name in ("panels", "rows", "filters", *WINOGRAD):
-        if name not in able:
-            with pytest.raises(ValueError, match=f"{name}.*cannot compute"):
-                case.forward(name)
+        for of, call in (("output", case.forward), ("grad_input", lambda name: case.backward(name, gy))):
+            if name not in case.able(of):
+                with pytest.raises(ValueError, match=f"{name}.*cannot compute"):
+                    call(name)
 
 
 @pytest.mark.parametrize("isa", [isa for isa in runtime.available_isas() if isa != runtime.isa()])
 def test_on_the_other_instruction_sets(isa):
     """The generated tests above, in a process of their own: other registers have other edges."""
-    command = ["-q", "-k", "test_forward or test_backward_input or test_direct", __file__]
+    command = ["-q", "-k", "test_forward or test_backward or test_direct", __file__]
     process.check(f"import sys, pytest; sys.exit(pytest.main({command!r}))", env={"FASTCONV_ISA": isa})
 
 
@@ -168,6 +180,10 @@ LARGE = {
     "3x3, one image": ((1, 67, 51, 53), (35, 67, 3, 3), dict(padding=(1, 1))),
     "3x3, deep, small maps": ((3, 301, 7, 9), (53, 301, 3, 3), dict(padding=(1, 1))),
     "3x3, no padding": ((2, 64, 33, 30), (65, 64, 3, 3), {}),
+    "5x5": ((3, 7, 34, 38), (37, 7, 5, 5), dict(padding=(2, 1))),
+    "11x11, stride 4": ((3, 3, 90, 91), (40, 3, 11, 11), dict(padding=(1, 1), stride=(4, 4))),
+    "7x7, stride 2": ((2, 5, 60, 63), (35, 5, 7, 7), dict(padding=(3, 3), stride=(2, 2))),
+    "1x5": ((3, 40, 1, 200), (50, 40, 1, 5), {}),
     "5x5, stride 2": ((3, 17, 57, 59), (33, 17, 5, 5), dict(padding=(2, 2), stride=(2, 2))),
     "grouped": ((3, 36, 51, 53), (60, 12, 3, 3), dict(padding=(1, 1), groups=3)),
     "depthwise": ((3, 61, 77, 75), (122, 1, 3, 3), dict(padding=(1, 1), groups=61)),
@@ -191,7 +207,14 @@ def test_same_bits_at_any_thread_count_and_in_any_batch(name, dtype, rng, thread
             assert_same_bits(case.prepared(dataflow), y)
         for image in range(len(case.x)):
             assert_same_bits(case.forward(dataflow, case.x[image : image + 1])[0], y[image])
-    for dataflow in case.able(backward=True):
+    for dataflow in case.able("grad_weight"):
+        gw = None
+        for count in COUNTS:
+            threads(count)
+            found = case.backward_weight(dataflow, gy)
+            gw = found if gw is None else gw
+            assert_same_bits(found, gw)
+    for dataflow in case.able("grad_input"):
         gx = None
         for count in COUNTS:
             threads(count)
@@ -204,6 +227,10 @@ def test_same_bits_at_any_thread_count_and_in_any_batch(name, dtype, rng, thread
 # ---- what is not finite -----------------------------------------------------------------------------------------
 
 SPECIAL_SHAPES = [
+    ((3, 2, 18, 34), (9, 2, 3, 3), dict(padding=(0, 1), stride=(1, 2))),
+    ((3, 5, 13, 14), (17, 5, 5, 5), dict(padding=(1, 2))),
+    ((3, 3, 22, 24), (6, 3, 11, 11), dict(padding=(1, 2), stride=(4, 4))),
+    ((3, 3, 13, 14), (6, 3, 7, 7), dict(padding=(3, 3), stride=(2, 2))),
     ((3, 5, 13, 14), (7, 5, 3, 3), dict(padding=(1, 1))),
     ((3, 17, 9, 8), (18, 17, 3, 3), dict(padding=(2, 0))),
     ((3, 4, 11, 12), (8, 1, 3, 3), dict(padding=(1, 1), groups=4)),
@@ -222,14 +249,14 @@ def test_non_finite_values_stay_where_a_direct_sum_puts_them(shapes, special, dt
         spoiled = case.x.copy()
         spoiled[(1, *rng.integers(0, spoiled.shape[1:]))] = special
         y = case.forward(name, spoiled)
-        case.check(name, y, reference.conv2d(spoiled, case.w, case.b, **options), 4)
+        case.check(name, y, reference.conv2d(spoiled, case.w, case.b, **options))
         assert not np.isfinite(y[1]).all()
         assert_same_bits(y[[0, 2]], clean[[0, 2]])
         kept = case.w.copy()
         case.w[tuple(rng.integers(0, kept.shape))] = special
         expected = reference.conv2d(case.x, case.w, case.b, **options)
-        case.check(name, case.forward(name), expected, 4)
-        case.check(name, case.prepared(name), expected, 4)
+        case.check(name, case.forward(name), expected)
+        case.check(name, case.prepared(name), expected)
         case.w[...] = kept
 
 
@@ -239,12 +266,15 @@ def test_non_finite_gradients_stay_where_a_direct_sum_puts_them(shapes, special,
     input_shape, weight_shape, options = shapes
     case = Case(input_shape, weight_shape, dtype, rng, **options)
     clean = _values(rng, case.output_shape, dtype)
-    for name in case.able(backward=True):
+    for name in case.able("grad_input"):
         spoiled = clean.copy()
         spoiled[(1, *rng.integers(0, spoiled.shape[1:]))] = special
         gx = case.backward(name, spoiled)
-        case.check(name, gx, reference.conv2d_backward_input(spoiled, case.x.shape, case.w, **options), 4)
+        case.check(name, gx, reference.conv2d_backward_input(spoiled, case.x.shape, case.w, **options), "grad_input")
         assert_same_bits(gx[[0, 2]], case.backward(name, clean)[[0, 2]])
+    for name in case.able("grad_weight"):
+        expected = reference.conv2d_backward_weight(spoiled, case.x, case.w.shape, **options)
+        case.check(name, case.backward_weight(name, spoiled), expected, "grad_weight")
 
 
 def test_relu_keeps_nan(dtype, rng):
@@ -266,8 +296,8 @@ def test_sums_that_overflow_only_on_the_way(scaled, rng):
     expected = reference.conv2d(case.x, case.w, case.b, **case.options)
     assert expected.magnitude.max() < np.finfo(np.float32).max
     for name in case.able():
-        case.check(name, case.forward(name), expected, 16)
-        case.check(name, case.prepared(name), expected, 16)
+        case.check(name, case.forward(name), expected)
+        case.check(name, case.prepared(name), expected)
 
 
 def test_sums_that_overflow_are_infinite(rng):
@@ -328,10 +358,11 @@ def test_the_environment_allows_winograd_or_not():
 def test_a_wrong_dataflow_is_named(wrong, rng):
     case = Case((1, 4, 8, 8), (5, 4, 3, 3), np.float32, rng)
     gy = np.ones(case.output_shape, np.float32)
-    for call in (case.forward, case.prepare, lambda name: case.backward(name, gy)):
+    calls = case.forward, case.prepare, lambda name: case.backward(name, gy), lambda name: case.backward_weight(name, gy)
+    for call in calls:
         with pytest.raises(ValueError, match="dataflow") as error:
             call(wrong)
-        assert repr(wrong) in str(error.value) and "panels" in str(error.value)
+        assert repr(wrong) in str(error.value) and "winograd4" in str(error.value)
 
 
 # ---- Winograd's accuracy ----------------------------------------------------------------------------------------

@@ -6,34 +6,58 @@ from reference import Sum
 DTYPES = (np.float32, np.float64)
 
 
-# How far Winograd's algorithm may be off, in units of what a direct sum may, taken over the tile (see `assert_sums`).
-WINOGRAD = {"winograd4": 4.0, "winograd2": 1.0}
-_WINOGRAD_CHANNELS = 16  # conv2d takes it from so many input and output channels on
+# How far Winograd's algorithm may be off, in units of what a direct sum may, taken over the tile (see `assert_sums`):
+# of 6 points an axis, or of 4. The gradient of 5 x 5 weights has powers of its points up to the fourth.
+SIX_POINTS, FOUR_POINTS, FIVE_TAPS = 4.0, 1.0, 16.0
+WINOGRAD = ("winograd4", "winograd3", "winograd2", "lines4", "lines2")
 
 
-def assert_sums(actual, expected: Sum, dtype, winograd=0.0):
+def dataflow_allowance(name, weight_shape, of="output", stride=1):
+    """What `assert_sums` allows a dataflow of that name: its arguments `winograd` and `reach`."""
+    if name not in WINOGRAD:
+        return {}
+    step = max(stride) if isinstance(stride, tuple) else stride
+    taps = _taps(weight_shape, stride)
+    if name == "winograd2" and taps == 3:
+        factor = FOUR_POINTS
+    else:
+        factor = FIVE_TAPS if of == "grad_weight" and taps == 5 else SIX_POINTS
+    if of != "grad_weight" and weight_shape[of == "output"] < 4:
+        factor *= 4  # so few terms that a pixel may weigh little here and much in the same tile's unseen part
+    return {"winograd": factor, "reach": {"output": 3, "grad_input": 4 * step, "grad_weight": 5 * step}[of]}
+
+
+def _taps(weight_shape, stride):
+    """Along an axis, once a strided layer is split into its phases."""
+    steps = stride if isinstance(stride, tuple) else (stride, stride)
+    return max(-(-k // s) for k, s in zip(weight_shape[2:], steps, strict=True))
+
+
+def assert_sums(actual, expected: Sum, dtype, winograd=0.0, reach=3):
     """A kernel's result against a sum of products.
 
     Rounding K products and additions in a random-walk manner errs by about sqrt(K) eps of the sum of magnitudes; the 4
     covers the last roundings, and the reference's own in float64.
 
-    winograd: a factor of WINOGRAD. A tile of F(4x4, 3x3) mixes 6 x 6 pixels, so its errors follow the largest of the
-    sums nearby, in the 7 x 7 pixels around: a dark pixel beside a bright one has the bright one's error.
+    winograd: what `dataflow_allowance` says. A tile of F(4x4, 3x3) mixes 6 x 6 pixels, so its errors follow the largest of
+    the sums nearby, `reach` pixels around: a dark pixel beside a bright one has the bright one's error.
     """
-    magnitude = winograd * _largest_nearby(expected.magnitude) if winograd else expected.magnitude
+    magnitude = winograd * _largest_nearby(expected.magnitude, reach) if winograd else expected.magnitude
     with np.errstate(all="ignore"):
         bound = (4 + np.sqrt(expected.terms)) * np.finfo(dtype).eps * magnitude
     _compare(actual, expected.value, bound, dtype)
 
 
-def winograd_factor(weight_shape, dtype, stride=1, padding=0, dilation=1, groups=1):
-    """What `assert_sums` allows a function that may choose Winograd's algorithm for itself."""
-    suits = dtype == np.float32 and tuple(weight_shape[2:]) == (3, 3) and groups == 1
-    suits = suits and all(step in (1, (1, 1)) for step in (stride, dilation))
-    return max(WINOGRAD.values()) if suits and min(weight_shape[:2]) >= _WINOGRAD_CHANNELS else 0.0
+def allowance(weight_shape, dtype, of="output", stride=1, padding=0, dilation=1, groups=1):
+    """What `assert_sums` allows a function that may choose Winograd's algorithm for itself; {} where it may not."""
+    suits = groups == 1 and _taps(weight_shape, stride) in (3, 4, 5)
+    suits = suits or (stride in (1, (1, 1)) and weight_shape[3] in (3, 5) and of == "output")
+    if dtype != np.float32 or dilation not in (1, (1, 1)) or not suits:
+        return {}
+    return dataflow_allowance("winograd4" if _taps(weight_shape, stride) == 3 else "winograd2", weight_shape, of, stride)
 
 
-def _largest_nearby(magnitude, reach=3):
+def _largest_nearby(magnitude, reach):
     """The maximum over the pixels at most `reach` away. An image that is not finite is summed directly: no excuse."""
     for axis in (-2, -1):
         pads = [(reach, reach) if each == axis % magnitude.ndim else (0, 0) for each in range(magnitude.ndim)]

@@ -28,5 +28,5 @@ class Convolution:
 
 def conv2d_dataflow(
     weight: ndarray, H: int, W: int, OH: int, OW: int,
-    stride_h: int, stride_w: int, pad_h: int, pad_w: int, dil_h: int, dil_w: int, groups: int,
+    stride_h: int, stride_w: int, pad_h: int, pad_w: int, dil_h: int, dil_w: int, groups: int, of: str = "output",
 ) -> tuple[str, list[str]]: ...

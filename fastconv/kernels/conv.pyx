@@ -10,7 +10,7 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.channels cimport Channels, channels, channels_width, pack_lines
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport (
-    CHANNELS, DATAFLOWS, FILTERS, PANELS, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, line_tile, panels_pay,
+    CHANNELS, FILTERS, PANELS, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, line_tile, panels_pay,
     possible, weights_possible, winograd_taps, winograd_tile,
 )
 from fastconv.kernels.filters cimport Filters, filters
@@ -136,12 +136,17 @@ cdef void unpack(Layer *layer) noexcept nogil:
     layer.packed = layer.packed_bias = layer.phases = NULL
 
 
+cdef bint needs_phases(const Shape *shape) noexcept nogil:
+    """Whether the filters are other than Winograd takes them: strided, or smaller along one axis than along the other."""
+    return shape.stride_h * shape.stride_w > 1 or shape.KH != shape.KW
+
+
 cdef int pack_for_winograd(Layer *layer, bint prepared) noexcept nogil:
     """Where the weights serve one call alone they are transformed on the way; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t r = winograd_taps(shape), filters = shape.channels * shape.outputs
     cdef Winograd job
-    if r != shape.KH or r != shape.KW:
+    if needs_phases(shape):
         layer.phases = <char *> allocate(filters * shape.stride_h * shape.stride_w * r * r * 4)
         if layer.phases == NULL:
             return -1
@@ -399,16 +404,30 @@ cdef class Convolution:
         return NAMES[self.layer.dataflow]
 
 
+cdef void transpose(Layer *layer) noexcept:
+    """From a layer to the gradient of its input: source and target change places."""
+    cdef Shape *shape = &layer.shape
+    shape.channels, shape.outputs = shape.outputs, shape.channels
+    shape.H, shape.W, shape.OH, shape.OW = shape.OH, shape.OW, shape.H, shape.W
+    shape.transposed = True
+
+
 def conv2d_dataflow(weight, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h, Py_ssize_t stride_w,
-                    Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups):
-    """The names of the dataflow that a plain call chooses, and of all that can compute the layer."""
+                    Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, of="output"):
+    """The names of the dataflow that a plain call chooses for the `of` of a layer ("output", "grad_input" or "grad_weight"), and of all
+    that can compute it."""
     cdef Array w
     cdef Layer layer
     cdef int dataflow
     view(weight, &w)
     describe(&layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     layer.shape.lanes = kernels(w.itemsize).lanes
-    able = [NAMES[dataflow] for dataflow in range(DATAFLOWS) if possible(&layer.shape, dataflow)]
+    if of == "grad_weight":
+        able = [name for dataflow, name in enumerate(WEIGHT_NAMES) if weights_possible(&layer.shape, dataflow)]
+        return WEIGHT_NAMES[choose_weights(&layer.shape, winograd_allowed())], able
+    if of == "grad_input":
+        transpose(&layer)
+    able = [name for dataflow, name in enumerate(NAMES) if possible(&layer.shape, dataflow)]
     return NAMES[choose(&layer.shape, False, winograd_allowed())], able
 
 
@@ -544,9 +563,8 @@ def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, 
     view(grad_output, &g)
     view(weight, &w)
     view(grad_input, &x, True)
-    describe(&layer, &w, g.shape[2], g.shape[3], x.shape[2], x.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
-    layer.shape.channels, layer.shape.outputs = w.shape[0] // groups, w.shape[1]
-    layer.shape.transposed = True
+    describe(&layer, &w, x.shape[2], x.shape[3], g.shape[2], g.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
+    transpose(&layer)
     chosen = number(dataflow, &layer.shape)
     with nogil:
         status = run_transposed(&layer, g.shape[0], g.data, x.data, chosen)
@@ -567,7 +585,7 @@ cdef int weight_gradient_by_tiles(const Layer *layer, int m, Py_ssize_t images, 
     job.gradient = Planes(data=<char *> gradient, channels=shape.outputs, H=shape.OH, W=shape.OW, step_h=1, step_w=1, pad_h=0, pad_w=0)
     job.channels, job.outputs, job.OH, job.OW = planes_channels(&job.source), shape.outputs, shape.OH, shape.OW
     job.weight = weight
-    if job.r != shape.KH or job.r != shape.KW:
+    if needs_phases(shape):
         phases = <char *> allocate(job.channels * job.outputs * job.r * job.r * 4)
         if phases == NULL:
             return -1
@@ -626,6 +644,8 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
     layer.kernel = kernels(w.itemsize)
     layer.shape.lanes = layer.kernel.lanes
     if dataflow is not None:
+        if dataflow not in WEIGHT_NAMES:
+            raise ValueError(f"dataflow (={dataflow!r}) must be one of {', '.join(WEIGHT_NAMES)}")
         chosen = WEIGHT_NAMES.index(dataflow)
         if not weights_possible(&layer.shape, chosen):
             raise ValueError(f"dataflow (={dataflow!r}) cannot compute the gradient of weights of this shape")
