@@ -65,11 +65,10 @@ cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index
 
 
 cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
-                    Py_ssize_t stop, const char *base, Py_ssize_t pitch, const Py_ssize_t *offsets, char *points) noexcept nogil:
+                    Py_ssize_t stop, const char *base, Py_ssize_t channel, const Py_ssize_t *offsets, char *points) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t lanes = kernel.lanes, plane = job.OH * job.OW, m, r, run, t0, c, depth = job.channels * job.rows.taps
-    cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, lanes)
-    cdef Py_ssize_t channel = slab_channel(&job.rows, &job.columns, lanes)
+    cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, lanes), pitch = job.columns.pitch
     cdef char *stage = points + blocks.point_bytes
     for c in range(job.channels):
         kernel.line_points(job.m, (rows + job.rows.reach) * pitch // job.m, base + c * channel * 4, points + c * POINTS * blocks.line * 4,
@@ -96,13 +95,17 @@ cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, c
     cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, pitch = job.columns.pitch
     cdef const char *base = slab
     cdef const char *source = job.source + index * job.channels * source_plane * job.itemsize
-    if blocks.direct:
-        pitch = job.columns.size
+    cdef Py_ssize_t channel = slab_channel(&job.rows, &job.columns, kernel.lanes)
+    cdef bint direct = blocks.direct
+    if job.m > 0 and direct:         # what is read behind the rows has to be there
+        direct = (index + 1) * job.channels * source_plane + 3 * job.m * kernel.lanes <= job.images * job.groups * job.channels * source_plane
+    if direct:
+        pitch, channel = job.columns.size, source_plane
         base = source + ((row0 + job.rows.first) * pitch + job.columns.first) * job.itemsize
     else:
         slab_pack(kernel, job.itemsize, &job.rows, &job.columns, source, job.channels, source_plane, row0, rows, 0, job.OW, 0, slab)
     if job.m > 0:
-        run_lines(job, blocks, index, row0, rows, m0, stop, base, pitch, offsets, slab + blocks.slab_bytes)
+        run_lines(job, blocks, index, row0, rows, m0, stop, base, channel, offsets, slab + blocks.slab_bytes)
     else:
         run_pixels(job, blocks, index, row0, rows, m0, stop, base, pitch, offsets)
 
@@ -145,7 +148,7 @@ cdef void set_rows(Channels *job, Blocks *blocks, Py_ssize_t rows) noexcept nogi
     axis_layout(&job.rows, rows, False)
     measure_points(job, blocks)
     blocks.slab_bytes = 0
-    if not blocks.direct:
+    if job.m > 0 or not blocks.direct:
         # Winograd reads whole vectors of tiles, and the tiles after them.
         blocks.slab_bytes = ceil_to((slab_channel(&job.rows, &job.columns, job.kernel.lanes) * job.channels
                                      + 3 * job.m * job.kernel.lanes) * job.itemsize, 64)
@@ -168,12 +171,13 @@ cdef int channels(Channels *job) noexcept nogil:
     else:
         most = job.kernel.channel_pixels[blocks.width // lanes - 1]
         blocks.runs = (job.OW + most - 1) // most
-    blocks.direct = (job.m == 0 and job.rows.step == 1 and job.columns.step == 1 and job.rows.first >= 0 and job.columns.first >= 0
+    blocks.direct = (job.rows.step == 1 and job.columns.step == 1 and job.rows.first >= 0 and job.columns.first >= 0
                      and job.OH - 1 + job.rows.first + job.rows.reach < job.rows.size
                      and job.OW - 1 + job.columns.first + job.columns.reach < job.columns.size)
     axis_layout(&job.columns, job.OW, False)
     if job.m > 0:                        # tiles begin anew in each row, and the last one reads no other row
         job.columns.pitch = ceil_to(blocks.tiles * job.m + POINTS - job.m, job.m)
+        blocks.direct = blocks.direct and job.columns.pitch == job.columns.size
     set_rows(job, &blocks, job.OH)
     while blocks.rows > 1 and slab_channel(&job.rows, &job.columns, lanes) * job.channels * job.itemsize > SLAB_BYTES:
         set_rows(job, &blocks, (blocks.rows + 1) // 2)
@@ -199,7 +203,7 @@ cdef int channels(Channels *job) noexcept nogil:
     else:
         with parallel(num_threads=threads):
             note_team()
-            for task in prange(tasks, schedule="static"):
+            for task in prange(tasks, schedule="static", chunksize=1):
                 run_task(job, &blocks, task, workspace + table_bytes + threadid() * a_thread, offsets)
     release(workspace)
     return 0

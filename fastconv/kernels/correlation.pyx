@@ -296,7 +296,7 @@ cdef int correlate(Correlation *job) noexcept nogil:
     else:
         with parallel(num_threads=threads):
             note_team()
-            for task in prange(tasks, schedule="static"):
+            for task in prange(tasks, schedule="static", chunksize=1):
                 run_task(job, &blocks, task, workspace + threadid() * a_thread)
     release(workspace)
     return 0

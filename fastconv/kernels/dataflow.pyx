@@ -86,19 +86,20 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
     cdef Py_ssize_t row = shape.OH * shape.OW if pointwise else shape.OW     # a pointwise layer is one long row
     cdef double pixels = <double> shape.OH * shape.OW, runs, filled
     cdef Py_ssize_t m = line_tile(dataflow), tiles
-    if dataflow == PANELS:       # packing a panel costs about three multiply-adds, shared by the output channels
-        return TILE + ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 3.0 / shape.outputs
+    if dataflow == PANELS:       # packing costs about four multiply-adds, shared by the output channels of a task
+        return TILE + ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 4.0 / min(shape.outputs, 64)
     if dataflow == ROWS:         # the lanes behind the end of each row are wasted
         return TILE + ceil_to(row, shape.lanes) / <double> row
     if dataflow == CHANNELS:     # the lanes behind the last channel are wasted; turning a run of results around costs about 12 steps
         runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
         return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth
                 + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0))
-    if m > 0:                    # 6 multiply-adds for m outputs of KW taps; turning a vector of pixels into points costs about 26
+    if m > 0:                    # 6 multiply-adds for m outputs of KW taps; making points of a vector of pixels costs 26, of weights 150
         tiles = ceil_to(shape.OW, m) // m
         filled = ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs
         return (filled * 6.0 * tiles / (shape.KW * shape.OW) * 1.15 + 14.0 / depth
                 + 26.0 * tiles / (shape.outputs * shape.KH * shape.KW * shape.OW)
+                + (0 if prepared else 150 * filled / (shape.KW * pixels))
                 + (TILE if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
     if dataflow == FILTERS:      # nearly a load a multiply-add
         return 1.2 * ceil_to(shape.OW, shape.lanes) / <double> shape.OW
@@ -158,7 +159,7 @@ cdef double weight_cost(const Shape *shape, int dataflow) noexcept nogil:
     tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
     vectors = <double> (channels + ceil_to(shape.outputs, shape.lanes)) / shape.lanes
     # Products, transforms of both sides, and the way back: once a group of tiles, which comes to about 64 of them.
-    return points * (<double> channels * shape.outputs / shape.lanes * (1.1 * tiles + 10 * max(1.0, tiles / 64)) + 8 * tiles * vectors)
+    return points * (<double> channels * shape.outputs / shape.lanes * (1.1 * tiles + 16 * max(1.0, tiles / 64)) + 8 * tiles * vectors)
 
 
 cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil:

@@ -62,26 +62,30 @@ cdef void pack_winograd(const Winograd *job, char *packed) noexcept nogil:
             pack_part(job, i, width, 0, job.channels, packed + i * points * point_bytes(job.channels, width))
 
 
+cdef void phase_filter(float *filter, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t step_h, Py_ssize_t step_w, Py_ssize_t r, bint back,
+                       float *phase) noexcept nogil:
+    cdef Py_ssize_t a, b, i, j
+    for a in range(step_h):
+        for b in range(step_w):
+            for i in range(r):
+                for j in range(r):
+                    if i * step_h + a >= KH or j * step_w + b >= KW:
+                        phase[j] = 0
+                    elif back:
+                        filter[(i * step_h + a) * KW + j * step_w + b] = phase[j]
+                    else:
+                        phase[j] = filter[(i * step_h + a) * KW + j * step_w + b]
+                phase += r
+
+
 cdef void phase_filters(const char *weights, Py_ssize_t filters, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t step_h, Py_ssize_t step_w,
                         Py_ssize_t r, bint back, char *phases) noexcept nogil:
     """(filters, KH, KW) to (filters, step_h, step_w, r, r), zeros where a phase has fewer taps; `back`: the other way round."""
-    cdef Py_ssize_t f, a, b, i, j, place = 0
-    cdef float *tap
-    cdef float *phase
-    for f in range(filters):
-        for a in range(step_h):
-            for b in range(step_w):
-                for i in range(r):
-                    for j in range(r):
-                        phase = <float *> phases + place
-                        tap = <float *> weights + (f * KH + i * step_h + a) * KW + j * step_w + b
-                        place += 1
-                        if i * step_h + a >= KH or j * step_w + b >= KW:
-                            phase[0] = 0
-                        elif back:
-                            tap[0] = phase[0]
-                        else:
-                            phase[0] = tap[0]
+    cdef Py_ssize_t f
+    cdef Py_ssize_t filter = KH * KW * sizeof(float), phase = step_h * step_w * r * r * sizeof(float)
+    with parallel(num_threads=threads_for(4.0 * filters * step_h * step_w * r * r)):
+        for f in prange(filters, schedule="static"):
+            phase_filter(<float *> (weights + f * filter), KH, KW, step_h, step_w, r, back, <float *> (phases + f * phase))
 
 
 cdef void multiply(const Winograd *job, const Layout *layout, const Panel *panel, Py_ssize_t c0, Py_ssize_t channels, const char *points,

@@ -74,7 +74,7 @@ cdef void block_task(const WinogradGradient *job, const Layout *layout, Py_ssize
 cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Layout layout
-    cdef Py_ssize_t lanes = job.kernel.lanes, n = job.m + job.r - 1, a_tile, first = 0, i, v, most, vectors, count, tiles, blocks, a_thread
+    cdef Py_ssize_t lanes = job.kernel.lanes, n = job.m + job.r - 1, a_tile, first = 0, i, most, vectors, count, tiles, blocks, a_thread
     cdef Py_ssize_t *starts
     cdef Py_ssize_t *offsets
     cdef char *source
@@ -114,10 +114,13 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
         gradient = source + layout.points * layout.source_vectors * tiles * lanes * 4
         with parallel(num_threads=threads):
             note_team()
-            for i in prange(count * vectors, schedule="static"):
-                v = i % vectors
-                transform_task(job, &layout, first + i // vectors, starts[i // vectors], tiles, v, source, gradient,
+            # By channels, and each side for itself: a thread then finds most of what its blocks read in its own cache.
+            for i in prange(count * layout.source_vectors, schedule="static"):
+                transform_task(job, &layout, first + i % count, starts[i % count], tiles, i // count, source, gradient,
                                workspace + threadid() * a_thread)
+            for i in prange(count * layout.gradient_vectors, schedule="static"):
+                transform_task(job, &layout, first + i % count, starts[i % count], tiles, layout.source_vectors + i // count, source,
+                               gradient, workspace + threadid() * a_thread)
             for i in prange(blocks, schedule="static"):
                 block_task(job, &layout, i, tiles, source, gradient, offsets, first > 0, workspace + threadid() * a_thread)
     release(source)

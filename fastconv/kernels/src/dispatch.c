@@ -12,7 +12,7 @@
 #endif
 
 /* A call is worth a second thread from this many multiply-adds (or elements moved) on: waking the team costs a few microseconds. */
-static const double WORK_WORTH_THREADS = 200e3;
+static const double WORK_WORTH_THREADS = 500e3;
 
 #define FC_ISA_ENTRY(name) extern const fc_kernels fc_table_f32_##name, fc_table_f64_##name;
 #include "isas.def"

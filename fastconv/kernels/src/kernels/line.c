@@ -1,9 +1,9 @@
 /* Winograd's minimal filtering along rows alone, F(m, r) with 6 points, with the output channels in the lanes: for filters that are
  * wide and layers that have too few channels to pay for the transforms of both axes. Sums of all points stay in registers, and become
  * pixels there. */
+#include "filters.h"
 #include "shuffle.h"
 #include "tiles.h"
-#include "winograd.h"
 
 /* The m columns of a vector of neighbouring tiles: column[j] lane t = row[m * t + j]. */
 FC_INLINE void load_columns(const int m, const real *row, vec *column) {
@@ -52,22 +52,24 @@ void FC_NAME(line_points)(int m, ptrdiff_t tiles, const void *row, void *points,
     else points_body(2, tiles, row, points, point_stride);
 }
 
+FC_INLINE void weights_body(const int r, ptrdiff_t depth, ptrdiff_t outputs, const real *source, ptrdiff_t output_stride, real *packed) {
+    for (ptrdiff_t k = 0; k < depth; k++, source += r, packed += MOST_POINTS * VL)
+        for (ptrdiff_t i = 0; i < VL; i += FILTERS) {
+            real taps[MOST_TAPS][FILTERS], points[MOST_POINTS][FILTERS];
+            wide filter[MOST_OUTPUTS], result[MOST_POINTS];
+            load_filters(r, outputs - i, source + i * output_stride, output_stride, taps);
+            FC_UNROLL for (int t = 0; t < r; t++) filter[t] = widen(taps[t]);
+            transform_filter(MOST_POINTS, r, filter, 1, result);
+            FC_UNROLL for (int p = 0; p < MOST_POINTS; p++) narrow_to(points[p], result[p]);
+            const ptrdiff_t here = VL - i < FILTERS ? VL - i : FILTERS;
+            FC_UNROLL for (int p = 0; p < MOST_POINTS; p++) memcpy(packed + p * VL + i, points[p], (size_t)here * sizeof(real));
+        }
+}
+
 /* packed[(k * 6 + p) * lanes + i] = point p of row k of filter i, in double precision and rounded once; zero for outputs <= i < lanes. */
 void FC_NAME(line_weights)(int m, ptrdiff_t depth, ptrdiff_t outputs, const void *source, ptrdiff_t output_stride, void *packed) {
-    static const double places[4] = {1, -1, 2, -0.5};
-    const int r = 7 - m;
-    for (ptrdiff_t k = 0; k < depth; k++)
-        for (ptrdiff_t i = 0; i < VL; i++) {
-            const real *taps = (const real *)source + i * output_stride + k * r;
-            real *to = (real *)packed + k * MOST_POINTS * VL + i;
-            for (int p = 0; p < MOST_POINTS; p++) {
-                double value = 0;
-                if (i < outputs && (p == 0 || p == MOST_POINTS - 1)) value = taps[p == 0 ? 0 : r - 1];
-                else if (i < outputs)
-                    for (int t = r - 1; t >= 0; t--) value = taps[t] + places[p - 1] * value;
-                to[p * VL] = (real)(value * FACTORS_6[p]);
-            }
-        }
+    if (m == 4) weights_body(3, depth, outputs, source, output_stride, packed);
+    else weights_body(5, depth, outputs, source, output_stride, packed);
 }
 
 FC_INLINE int line_body(const int m, const int tiles, ptrdiff_t depth, const real *points, ptrdiff_t point_stride, const ptrdiff_t *offsets,
