@@ -181,6 +181,7 @@ cdef int channels(Channels *job) noexcept nogil:
     set_rows(job, &blocks, job.OH)
     while blocks.rows > 1 and slab_channel(&job.rows, &job.columns, lanes) * job.channels * job.itemsize > SLAB_BYTES:
         set_rows(job, &blocks, (blocks.rows + 1) // 2)
+    set_rows(job, &blocks, (job.OH + blocks.row_blocks - 1) // blocks.row_blocks)
     threads = threads_for(<double> job.images * job.groups * job.outputs * job.OH * job.OW * depth)
     tasks = job.images * job.groups * blocks.row_blocks
     wanted = max(1, (TASKS_A_THREAD * threads + tasks - 1) // tasks) if threads > 1 else 1
@@ -203,7 +204,7 @@ cdef int channels(Channels *job) noexcept nogil:
     else:
         with parallel(num_threads=threads):
             note_team()
-            for task in prange(tasks, schedule="static", chunksize=1):
+            for task in prange(tasks, schedule="static"):
                 run_task(job, &blocks, task, workspace + table_bytes + threadid() * a_thread, offsets)
     release(workspace)
     return 0

@@ -60,15 +60,6 @@ cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
     return (a + multiple - 1) // multiple * multiple
 
 
-cdef Py_ssize_t fill_lanes(Py_ssize_t most, Py_ssize_t columns, Py_ssize_t lanes) noexcept nogil:
-    """Of the last few numbers of rows up to `most`, the one that wastes the fewest lanes behind the block's last pixel."""
-    cdef Py_ssize_t rows, best = most
-    for rows in range(most, max(0, most * 3 // 4), -1):
-        if ceil_to(rows * columns, lanes) * best < ceil_to(best * columns, lanes) * rows:
-            best = rows
-    return best
-
-
 cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept nogil:
     cdef Py_ssize_t lanes = job.kernel.lanes
     cdef Py_ssize_t width = lanes * job.kernel.tile_vectors
@@ -80,10 +71,9 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
     axis_layout(&job.rows, blocks.rows, False)
     axis_layout(&job.columns, blocks.columns, False)
     blocks.channels = max(1, min(job.channels, SLAB_BYTES // (slab_channel(&job.rows, &job.columns, lanes) * job.itemsize)))
-    blocks.rows = fill_lanes(blocks.rows, blocks.columns, lanes) if blocks.panels else blocks.rows
+    # Blocks of one size: tasks are dealt out beforehand, and a thread keeps to its part of the image from call to call.
     blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
-    if not blocks.panels:
-        blocks.rows = (job.grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
+    blocks.rows = (job.grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
     tasks = job.images * job.groups * blocks.row_blocks * max(1, job.outputs // LEAST_OUTPUTS)
     if threads > 1 and tasks < 2 * threads:
         # Too few output channels to share out: smaller blocks of pixels.
@@ -296,7 +286,7 @@ cdef int correlate(Correlation *job) noexcept nogil:
     else:
         with parallel(num_threads=threads):
             note_team()
-            for task in prange(tasks, schedule="static", chunksize=1):
+            for task in prange(tasks, schedule="static"):
                 run_task(job, &blocks, task, workspace + threadid() * a_thread)
     release(workspace)
     return 0

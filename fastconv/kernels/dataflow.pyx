@@ -76,7 +76,7 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
         products = max(products, 13 if weights * shape.lanes * 4 > CACHE_BYTES else 4)
     else:                        # or made: its filters fetched, then point by point
         products += 5 + 280.0 / points
-    return weights * products + 8 * points * tiles * (ceil_to(channels, shape.lanes) / shape.lanes + vectors)
+    return weights * products + points * tiles * (8 * (ceil_to(channels, shape.lanes) / shape.lanes) + 14 * vectors)
 
 
 cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:

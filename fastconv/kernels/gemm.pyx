@@ -100,7 +100,7 @@ cdef int product(Product *job) noexcept nogil:
         return -1
     with parallel(num_threads=threads):
         note_team()
-        for task in prange(tasks, schedule="static", chunksize=1):
+        for task in prange(tasks, schedule="static"):
             run_task(job, task, workspace + threadid() * a_thread)
     release(workspace)
     return 0

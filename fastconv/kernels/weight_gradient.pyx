@@ -148,7 +148,7 @@ cdef int run(WeightGradient *job, bint by_tap) noexcept nogil:
         return -1
     with parallel(num_threads=threads):
         note_team()
-        for task in prange(tasks, schedule="static", chunksize=1):
+        for task in prange(tasks, schedule="static"):
             run_task(job, &blocks, task, workspace + threadid() * a_thread, parts)
     release(workspace)
     if blocks.parts > 1:
