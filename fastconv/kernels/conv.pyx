@@ -12,6 +12,7 @@ from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport (
     CHANNELS, DATAFLOWS, FILTERS, PANELS, WINOGRAD2, WINOGRAD4, Shape, choose, panels_pay, possible,
 )
+from fastconv.kernels.depthwise cimport Turned, depthwise_input, depthwise_weight, suits_depthwise
 from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_release, axis_start, ceil_div
@@ -55,17 +56,20 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
 
 
 cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:
-    """Where each tap reads; -1 when memory is out. A turned filter reads backwards."""
+    """Where each tap reads; -1 when memory is out. A turned filter's first tap is the last one of the filter as it came."""
     cdef const Shape *shape = &layer.shape
-    cdef Py_ssize_t t, turn = -1 if layer.transposed else 1
+    cdef Py_ssize_t t, pad_h = shape.pad_h, pad_w = shape.pad_w
+    if layer.transposed:
+        pad_h = (shape.KH - 1) * shape.dil_h - pad_h
+        pad_w = (shape.KW - 1) * shape.dil_w - pad_w
     rows.offset = columns.offset = NULL
     if (axis_start(rows, shape.H, shape.stride_h, shape.KH) != 0
             or axis_start(columns, shape.W, shape.stride_w, shape.KW) != 0):
         return -1
     for t in range(shape.KH):
-        rows.offset[t] = turn * (t * shape.dil_h - shape.pad_h)
+        rows.offset[t] = t * shape.dil_h - pad_h
     for t in range(shape.KW):
-        columns.offset[t] = turn * (t * shape.dil_w - shape.pad_w)
+        columns.offset[t] = t * shape.dil_w - pad_w
     return 0
 
 
@@ -112,6 +116,18 @@ cdef void unpack(Layer *layer) noexcept nogil:
     layer.packed = layer.packed_bias = NULL
 
 
+cdef int turn_filters(Layer *layer) noexcept nogil:
+    """The filters with their taps in the opposite order; -1 when memory is out."""
+    cdef Py_ssize_t itemsize = layer.shape.itemsize, taps = layer.shape.KH * layer.shape.KW, t
+    cdef Py_ssize_t filters = layer.shape.groups * layer.shape.outputs
+    layer.packed = <char *> allocate(filters * taps * itemsize)
+    if layer.packed == NULL:
+        return -1
+    for t in range(taps):
+        layer.kernel.copy_strided(filters, layer.weights + (taps - 1 - t) * itemsize, taps, layer.packed + t * itemsize, taps)
+    return 0
+
+
 cdef int pack(Layer *layer) noexcept nogil:
     """Bring the weights into the order of the dataflow; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
@@ -121,7 +137,7 @@ cdef int pack(Layer *layer) noexcept nogil:
     cdef Py_ssize_t *offsets
     layer.packed = layer.packed_bias = NULL
     if layer.dataflow == FILTERS:
-        return 0
+        return turn_filters(layer) if layer.transposed else 0
     if layer.dataflow == WINOGRAD4 or layer.dataflow == WINOGRAD2:
         describe_winograd(layer, &job)
         layer.packed = <char *> allocate(winograd_size(job.kernel, job.size, job.channels, job.outputs) * 4)
@@ -146,7 +162,7 @@ cdef int pack(Layer *layer) noexcept nogil:
         return -1
     for c in range(shape.channels):
         for t in range(taps):
-            offsets[c * taps + t] = c * shape.outputs * taps + t
+            offsets[c * taps + t] = c * shape.outputs * taps + taps - 1 - t
     pack_weights(&direct, layer.weights, taps, shape.outputs * depth, offsets, width, layer.packed)
     release(offsets)
     return 0
@@ -191,7 +207,8 @@ cdef int run_filters(const Layer *layer, Py_ssize_t images, const char *source, 
     cdef Filters job
     cdef int status = -1
     job.kernel, job.itemsize, job.images, job.groups, job.outputs = layer.kernel, shape.itemsize, images, shape.groups, shape.outputs
-    job.source, job.weights, job.bias, job.relu, job.output = source, layer.weights, layer.bias, layer.relu, output
+    job.source, job.bias, job.relu, job.output = source, layer.bias, layer.relu, output
+    job.weights = layer.packed if layer.transposed else layer.weights
     job.OH, job.OW = shape.OH, shape.OW
     if start_axes(layer, &job.rows, &job.columns) == 0:
         status = filters(&job)
@@ -447,6 +464,21 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
                                                   target + (h * shape.OW + w0 + low * shape.stride_w) * itemsize, shape.stride_w)
 
 
+cdef bint is_depthwise3x3(const Shape *shape) noexcept nogil:
+    """Whether planes of 3 x 3 filters add up to a gradient, at stride 1 or 2."""
+    return (shape.outputs == 1 and shape.KH == 3 and shape.KW == 3 and shape.dil_h == 1 and shape.dil_w == 1
+            and shape.stride_h == shape.stride_w and shape.stride_h <= 2)
+
+
+cdef int run_depthwise(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    cdef Turned job = Turned(
+        kernel=layer.kernel, itemsize=shape.itemsize, images=images, groups=shape.groups, filters=shape.channels, stride=shape.stride_h,
+        H=shape.H, W=shape.W, OH=shape.OH, OW=shape.OW, pad_h=shape.pad_h, pad_w=shape.pad_w, gradient=gradient, weights=layer.weights,
+        output=output)
+    return depthwise_input(&job)
+
+
 cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, char *output, int dataflow) noexcept nogil:
     """The gradient of the input; -1 when memory is out."""
     cdef Shape *shape = &layer.shape
@@ -456,9 +488,13 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
     if images * shape.groups * shape.channels * shape.H * shape.W == 0:
         layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
         return 0
+    if not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights):
+        scatter(layer, images, gradient, output)
+        return 0
+    if is_depthwise3x3(shape) and (dataflow < 0 or shape.stride_h > 1):
+        return run_depthwise(layer, images, gradient, output)
     # A strided depthwise layer has no depth either: its phases would be too short to be worth their set-up.
-    if ((shape.channels == 1 and shape.stride_h * shape.stride_w > 1)
-            or not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights)):
+    if shape.channels == 1 and shape.stride_h * shape.stride_w > 1:
         scatter(layer, images, gradient, output)
         return 0
     if shape.stride_h > 1 or shape.stride_w > 1:
@@ -511,7 +547,10 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
                 job.rows.offset[t] = t * dil_h - pad_h
             for t in range(w.shape[3]):
                 job.columns.offset[t] = t * dil_w - pad_w
-            status = weight_product(&job) if worth_a_product(&job) and g.size > 0 else weight_gradient(&job)
+            if suits_depthwise(&job) and g.size > 0:
+                status = depthwise_weight(&job)
+            else:
+                status = weight_product(&job) if worth_a_product(&job) and g.size > 0 else weight_gradient(&job)
         axis_release(&job.rows)
         axis_release(&job.columns)
     if status != 0:

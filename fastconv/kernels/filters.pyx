@@ -35,7 +35,7 @@ cdef void run_task(const Filters *job, const Blocks *blocks, Py_ssize_t task, ch
             kernel.filter3x3(
                 <int> job.rows.step, rows, job.OW, job.source + plane * job.rows.size * job.columns.size * itemsize,
                 job.rows.size, job.columns.size, row0 * job.rows.step + job.rows.first, job.columns.first,
-                job.weights + filter * taps * itemsize, job.bias + filter * itemsize if job.bias != NULL else NULL, job.relu,
+                job.weights + filter * taps * itemsize, job.bias + filter * itemsize if job.bias != NULL else NULL, job.relu, 0,
                 job.output + ((plane * job.outputs + m) * job.OH + row0) * job.OW * itemsize)
         return
     slab_pack(kernel, itemsize, &job.rows, &job.columns, job.source + plane * job.rows.size * job.columns.size * itemsize, 1, 0,
