@@ -208,7 +208,9 @@ cdef int run_filters(const Layer *layer, Py_ssize_t images, const char *source, 
     cdef int status = -1
     job.kernel, job.itemsize, job.images, job.groups, job.outputs = layer.kernel, shape.itemsize, images, shape.groups, shape.outputs
     job.source, job.bias, job.relu, job.output = source, layer.bias, layer.relu, output
-    job.weights = layer.packed if layer.transposed else layer.weights
+    job.weights = layer.weights
+    if layer.transposed:
+        job.weights = layer.packed
     job.OH, job.OW = shape.OH, shape.OW
     if start_axes(layer, &job.rows, &job.columns) == 0:
         status = filters(&job)
@@ -464,18 +466,12 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
                                                   target + (h * shape.OW + w0 + low * shape.stride_w) * itemsize, shape.stride_w)
 
 
-cdef bint is_depthwise3x3(const Shape *shape) noexcept nogil:
-    """Whether planes of 3 x 3 filters add up to a gradient, at stride 1 or 2."""
-    return (shape.outputs == 1 and shape.KH == 3 and shape.KW == 3 and shape.dil_h == 1 and shape.dil_w == 1
-            and shape.stride_h == shape.stride_w and shape.stride_h <= 2)
-
-
 cdef int run_depthwise(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
     cdef const Shape *shape = &layer.shape
     cdef Turned job = Turned(
-        kernel=layer.kernel, itemsize=shape.itemsize, images=images, groups=shape.groups, filters=shape.channels, stride=shape.stride_h,
-        H=shape.H, W=shape.W, OH=shape.OH, OW=shape.OW, pad_h=shape.pad_h, pad_w=shape.pad_w, gradient=gradient, weights=layer.weights,
-        output=output)
+        kernel=layer.kernel, itemsize=shape.itemsize, images=images, groups=shape.groups, filters=shape.channels, H=shape.H,
+        W=shape.W, KH=shape.KH, KW=shape.KW, OH=shape.OH, OW=shape.OW, stride_h=shape.stride_h, stride_w=shape.stride_w,
+        pad_h=shape.pad_h, pad_w=shape.pad_w, dil_h=shape.dil_h, dil_w=shape.dil_w, gradient=gradient, weights=layer.weights, output=output)
     return depthwise_input(&job)
 
 
@@ -491,12 +487,9 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
     if not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights):
         scatter(layer, images, gradient, output)
         return 0
-    if is_depthwise3x3(shape) and (dataflow < 0 or shape.stride_h > 1):
+    # One channel a group: there is no depth to share pixels over.
+    if shape.outputs == 1 and (shape.stride_h * shape.stride_w > 1 or (dataflow < 0 and shape.channels > 1)):
         return run_depthwise(layer, images, gradient, output)
-    # A strided depthwise layer has no depth either: its phases would be too short to be worth their set-up.
-    if shape.channels == 1 and shape.stride_h * shape.stride_w > 1:
-        scatter(layer, images, gradient, output)
-        return 0
     if shape.stride_h > 1 or shape.stride_w > 1:
         return run_phases(layer, images, gradient, output)
     status = prepare(layer, dataflow, False)

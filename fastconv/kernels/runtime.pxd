@@ -31,6 +31,7 @@ cdef extern from "registry.h" nogil:
         void (*pack_panel)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, Py_ssize_t, const fc_segment *, void *) noexcept nogil
         void (*copy_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*add_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*weave)(Py_ssize_t, const void *, const void *, int, void *) noexcept nogil
         void (*fill)(Py_ssize_t, double, void *) noexcept nogil
         void (*sum_rows)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
         double (*sum)(Py_ssize_t, const void *, double) noexcept nogil

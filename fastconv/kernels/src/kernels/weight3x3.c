@@ -16,16 +16,17 @@ FC_INLINE void strip(const int stride, const int whole, const int full, ptrdiff_
         const ptrdiff_t y = top + r * stride;
         before = last, last = now, now = zero;
         if (r < rows) now = full ? load(gradient) : load_part(gradient, lanes);
-        if (y >= 0 && y < H) {
-            load_row(stride, 3, whole, source + y * W, span, 0, pixels);
-            TAPS(0, now, pixels);
-            if (stride == 1) {
-                TAPS(1, last, pixels);
-                TAPS(2, before, pixels);
-            } else TAPS(2, last, pixels);
-        }
-        if (stride == 2 && y + 1 >= 0 && y + 1 < H && r < rows) {
-            load_row(stride, 3, whole, source + (y + 1) * W, span, 0, pixels);
+        /* Zeros outside are multiplied too: without them the compiler loads the pixels anew for each product. */
+        FC_UNROLL for (int kw = 0; kw < 3; kw++) pixels[kw] = zero;
+        if (y >= 0 && y < H) load_row(stride, 3, whole, source + y * W, span, 0, pixels);
+        TAPS(0, now, pixels);
+        if (stride == 1) {
+            TAPS(1, last, pixels);
+            TAPS(2, before, pixels);
+        } else {
+            TAPS(2, last, pixels);
+            FC_UNROLL for (int kw = 0; kw < 3; kw++) pixels[kw] = zero;
+            if (r < rows && y + 1 >= 0 && y + 1 < H) load_row(stride, 3, whole, source + (y + 1) * W, span, 0, pixels);
             TAPS(1, now, pixels);
         }
     }
@@ -41,7 +42,7 @@ void FC_NAME(weight3x3)(int stride, ptrdiff_t rows, ptrdiff_t columns, const voi
     for (ptrdiff_t i = 0; i < columns; i += VL) {
         const row_span span = span_of(stride, 3, left + i * stride, W);
 #define STRIP(stride, whole) \
-    strip(stride, whole, whole, rows, columns, (const real *)gradient + i, source, H, W, top, &span, total, columns - i)
+    strip(stride, whole, whole, rows, columns, (const real *)gradient + i, source, H, W, top, &span, total, clamp_lane(columns - i))
         const int whole = span.whole && columns - i >= VL;
         if (stride == 1 && whole) STRIP(1, 1);
         else if (stride == 1) STRIP(1, 0);
