@@ -119,12 +119,12 @@ cdef void unpack(Layer *layer) noexcept nogil:
 cdef int turn_filters(Layer *layer) noexcept nogil:
     """The filters with their taps in the opposite order; -1 when memory is out."""
     cdef Py_ssize_t itemsize = layer.shape.itemsize, taps = layer.shape.KH * layer.shape.KW, t
-    cdef Py_ssize_t filters = layer.shape.groups * layer.shape.outputs
-    layer.packed = <char *> allocate(filters * taps * itemsize)
+    cdef Py_ssize_t count = layer.shape.groups * layer.shape.outputs
+    layer.packed = <char *> allocate(count * taps * itemsize)
     if layer.packed == NULL:
         return -1
     for t in range(taps):
-        layer.kernel.copy_strided(filters, layer.weights + (taps - 1 - t) * itemsize, taps, layer.packed + t * itemsize, taps)
+        layer.kernel.copy_strided(count, layer.weights + (taps - 1 - t) * itemsize, taps, layer.packed + t * itemsize, taps)
     return 0
 
 
