@@ -18,6 +18,7 @@ cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
 cdef enum:
     WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
+    WIDE_BYTES = 64                  # of a vector, where there are 32 registers of them
     CHANNELS_BYTES = 1024 * 1024     # of the source rows that one output row reads, in all channels: they have to stay in a cache
 
 
@@ -57,7 +58,9 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
     if dataflow == CHANNELS:     # the lanes behind the last channel are wasted; turning a run of results around costs about 12 steps
         runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
         return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth
-                + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0))
+                + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0)
+                # Of 16 registers few hold pixels: each short run of a long row fetches all weights anew, from the second-level cache.
+                + (TILE if shape.lanes * shape.itemsize < WIDE_BYTES and shape.OW >= 2 * MOST_PIXELS else 0))
     if dataflow == FILTERS:      # nearly a load a multiply-add
         return 1.2 * ceil_to(shape.OW, shape.lanes) / <double> shape.OW
     return winograd_cost(shape, 4 if dataflow == WINOGRAD4 else 2, prepared)
