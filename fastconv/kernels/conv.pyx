@@ -34,25 +34,31 @@ cdef struct Layer:
     char *packed_bias            # the bias likewise
 
 
+cdef void pack_block(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
+                     const Py_ssize_t *offsets, Py_ssize_t width, Py_ssize_t block, char *packed) noexcept nogil:
+    cdef Py_ssize_t blocks = (job.outputs + width - 1) // width, m = block % blocks * width
+    cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
+    cdef const char *source = weights + (block // blocks * group_stride + m * row_stride) * job.itemsize
+    cdef char *target = packed + block * width * depth * job.itemsize
+    if offsets == NULL:
+        job.kernel.pack_rows(depth, min(width, job.outputs - m), width, source, row_stride, target)
+    else:
+        job.kernel.pack_gather(depth, min(width, job.outputs - m), width, source, row_stride, offsets, target)
+
+
 cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
                        const Py_ssize_t *offsets, Py_ssize_t width, char *packed) noexcept nogil:
     """(groups, outputs, depth) into blocks of `width` outputs. offsets: of each step of the depth, or NULL where it is contiguous."""
     cdef Py_ssize_t blocks = (job.outputs + width - 1) // width
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
-    cdef Py_ssize_t i, m, rows
-    cdef const char *source
-    cdef char *target
+    cdef Py_ssize_t i
     cdef int threads = threads_for(<double> job.groups * job.outputs * depth)
-    with parallel(num_threads=threads):
-        for i in prange(job.groups * blocks, schedule="static"):
-            m = i % blocks * width
-            rows = min(width, job.outputs - m)
-            source = weights + (i // blocks * group_stride + m * row_stride) * job.itemsize
-            target = packed + i * width * depth * job.itemsize
-            if offsets == NULL:
-                job.kernel.pack_rows(depth, rows, width, source, row_stride, target)
-            else:
-                job.kernel.pack_gather(depth, rows, width, source, row_stride, offsets, target)
+    if threads == 1:                     # a team of one would cost as much as a small layer
+        for i in range(job.groups * blocks):
+            pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
+    else:
+        for i in prange(job.groups * blocks, schedule="static", num_threads=threads):
+            pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
 
 
 cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:
@@ -550,20 +556,31 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
         raise MemoryError("conv2d_backward: no memory for the workspace")
 
 
+cdef void sum_channel(const fc_kernels *kernel, const Array *g, Py_ssize_t channel, char *total) noexcept nogil:
+    """Over all images, in their order."""
+    cdef Py_ssize_t n, pixels = g.shape[2] * g.shape[3]
+    cdef double sum = 0
+    for n in range(g.shape[0]):
+        sum = kernel.sum(pixels, g.data + (n * g.shape[1] + channel) * pixels * g.itemsize, sum)
+    kernel.fill(1, sum, total + channel * g.itemsize)
+
+
 def conv2d_backward_bias(grad_output, grad_bias):
     cdef Array g, b
-    cdef Py_ssize_t c, n, planes, pixels
-    cdef double total
+    cdef Py_ssize_t c
+    cdef int threads
+    cdef const fc_kernels *kernel
     view(grad_output, &g)
     view(grad_bias, &b, True)
-    cdef const char *plane
-    cdef const fc_kernels *kernel = kernels(g.itemsize)
-    planes, pixels = g.shape[1], g.shape[2] * g.shape[3]
-    with nogil, parallel(num_threads=threads_for(g.size)):
-        note_team()
-        for c in prange(planes, schedule="static"):
-            total = 0
-            for n in range(g.shape[0]):
-                plane = g.data + (n * planes + c) * pixels * g.itemsize
-                total = kernel.sum(pixels, plane, total)
-            kernel.fill(1, total, b.data + c * b.itemsize)
+    kernel = kernels(g.itemsize)
+    threads = <int> min(threads_for(g.size), max(1, g.shape[1]))
+    with nogil:
+        if threads == 1:
+            note_team()
+            for c in range(g.shape[1]):
+                sum_channel(kernel, &g, c, b.data)
+        else:
+            with parallel(num_threads=threads):
+                note_team()
+                for c in prange(g.shape[1], schedule="static"):
+                    sum_channel(kernel, &g, c, b.data)

@@ -63,9 +63,18 @@ cdef void phase_rows(const Turned *job, const Phases *phases, Py_ssize_t plane, 
     cdef char *stage = workspace + phases.slab_bytes
     cdef char *row
     cdef char *target
+    cdef bint plain = job.stride_h == 1 and job.stride_w == 1    # one phase, which is the output
     for f in range(job.filters):
         slab_pack(job.kernel, itemsize, &phases.rows, &phases.columns,
                   job.gradient + (plane * job.filters + f) * job.H * job.W * itemsize, 1, 0, row0, rows, 0, columns, 0, slab)
+        if plain:
+            target = job.output + (plane * job.OH + row0) * job.OW * itemsize
+            job.kernel.filter_taps(rows, columns, taps, slab, phases.columns.pitch, phases.offsets,
+                                   weights + (plane % job.groups * job.filters + f) * taps * itemsize, NULL, 0,
+                                   stage if f > 0 else target, columns)
+            if f > 0:
+                job.kernel.add_strided(rows * columns, stage, 1, target, 1)
+            continue
         for a in range(min(job.stride_h, job.OH)):
             here = min(rows, ceil_div(job.OH - a, job.stride_h) - row0)      # the last phases may lack the last row
             for b in range(job.stride_w):
@@ -154,11 +163,17 @@ cdef int input_by_phases(const Turned *job) noexcept nogil:
     if phases.offsets != NULL and weights != NULL and workspace != NULL:
         phases.start = phases.offsets + taps
         sort_taps(job, &phases, weights)
-        with parallel(num_threads=threads):
+        if threads == 1:                 # a team of one would cost as much as a small layer
             note_team()
-            for task in prange(planes * blocks, schedule="static"):
+            for task in range(planes * blocks):
                 phase_rows(job, &phases, task // blocks, task % blocks * rows, min(rows, phases.grid_rows - task % blocks * rows), weights,
-                           workspace + threadid() * a_thread)
+                           workspace)
+        else:
+            with parallel(num_threads=threads):
+                note_team()
+                for task in prange(planes * blocks, schedule="static"):
+                    phase_rows(job, &phases, task // blocks, task % blocks * rows, min(rows, phases.grid_rows - task % blocks * rows),
+                               weights, workspace + threadid() * a_thread)
         status = 0
     release(workspace)
     release(weights)

@@ -77,9 +77,14 @@ cdef int filters(Filters *job) noexcept nogil:
     for t in range(taps):
         offsets[t] = tap_offset(&job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), t // job.columns.taps,
                                 t % job.columns.taps)
-    with parallel(num_threads=threads):
+    if threads == 1:                     # a team of one would cost as much as a small layer
         note_team()
-        for task in prange(tasks, schedule="static"):
-            run_task(job, &blocks, task, workspace + table_bytes + threadid() * slab_bytes, offsets)
+        for task in range(tasks):
+            run_task(job, &blocks, task, workspace + table_bytes, offsets)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
+            for task in prange(tasks, schedule="static"):
+                run_task(job, &blocks, task, workspace + table_bytes + threadid() * slab_bytes, offsets)
     release(workspace)
     return 0

@@ -1,7 +1,7 @@
 /* Sums and a check over many elements. */
 #include <math.h>
 
-#include "vector.h"
+#include "shuffle.h"
 
 /* sums[j] = the sum over rows i, in their order, of source[i * row_stride + j], for j < count. */
 void FC_NAME(sum_rows)(ptrdiff_t rows, ptrdiff_t count, const void *source, ptrdiff_t row_stride, void *sums) {
@@ -24,9 +24,9 @@ double FC_NAME(sum)(ptrdiff_t count, const void *source, double start) {
         FC_UNROLL for (int j = 0; j < 4; j++) part[j] += load(from + i + j * VL);
     for (; i + VL <= count; i += VL) part[0] += load(from + i);
     if (i < count) part[1] += load_part(from + i, count - i);
-    store(lanes, (part[0] + part[1]) + (part[2] + part[3]));
-    for (ptrdiff_t half = VL / 2; half > 0; half /= 2)
-        for (ptrdiff_t j = 0; j < half; j++) lanes[j] += lanes[j + half];
+    part[0] = (part[0] + part[1]) + (part[2] + part[3]);
+    FC_UNROLL for (ptrdiff_t half = VL / 2; half > 0; half /= 2) part[0] = evens(part[0], part[0]) + odds(part[0], part[0]);
+    store(lanes, part[0]);
     return start + lanes[0];
 }
 
