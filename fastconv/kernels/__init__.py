@@ -6,6 +6,7 @@
         correlation  channels            implicit im2col with pixels, or with output channels, in the lanes
         winograd  filters                3 x 3 with fewer multiplications; one channel at a time
         weight_product  weight_gradient  the gradient of the weights
+        depthwise                        gradients of filters that each see one channel
       pool  fold  gemm  elementwise    the other drivers, a file a family
         slab  arrays                   what they share: padded copies of rows; pointers out of arrays
           runtime                      the table of kernels in use, the number of threads

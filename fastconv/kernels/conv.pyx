@@ -10,9 +10,10 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.channels cimport Channels, channels, channels_width, pack_lines
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport (
-    CHANNELS, FILTERS, PANELS, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, line_tile, panels_pay,
-    possible, weights_possible, winograd_taps, winograd_tile,
+    CHANNELS, FILTERS, PANELS, PLANES, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, line_tile,
+    panels_pay, possible, weights_possible, winograd_taps, winograd_tile,
 )
+from fastconv.kernels.depthwise cimport Turned, depthwise_input, depthwise_weight
 from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_release, axis_start, ceil_div
@@ -36,39 +37,48 @@ cdef struct Layer:
     char *phases                 # the weights of a strided layer by phases, for Winograd, or NULL
 
 
+cdef void pack_block(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
+                     const Py_ssize_t *offsets, Py_ssize_t width, Py_ssize_t block, char *packed) noexcept nogil:
+    cdef Py_ssize_t blocks = (job.outputs + width - 1) // width, m = block % blocks * width
+    cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
+    cdef const char *source = weights + (block // blocks * group_stride + m * row_stride) * job.itemsize
+    cdef char *target = packed + block * width * depth * job.itemsize
+    if offsets == NULL:
+        job.kernel.pack_rows(depth, min(width, job.outputs - m), width, source, row_stride, target)
+    else:
+        job.kernel.pack_gather(depth, min(width, job.outputs - m), width, source, row_stride, offsets, target)
+
+
 cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
                        const Py_ssize_t *offsets, Py_ssize_t width, char *packed) noexcept nogil:
     """(groups, outputs, depth) into blocks of `width` outputs. offsets: of each step of the depth, or NULL where it is contiguous."""
     cdef Py_ssize_t blocks = (job.outputs + width - 1) // width
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
-    cdef Py_ssize_t i, m, rows
-    cdef const char *source
-    cdef char *target
+    cdef Py_ssize_t i
     cdef int threads = threads_for(<double> job.groups * job.outputs * depth)
-    with parallel(num_threads=threads):
-        for i in prange(job.groups * blocks, schedule="static"):
-            m = i % blocks * width
-            rows = min(width, job.outputs - m)
-            source = weights + (i // blocks * group_stride + m * row_stride) * job.itemsize
-            target = packed + i * width * depth * job.itemsize
-            if offsets == NULL:
-                job.kernel.pack_rows(depth, rows, width, source, row_stride, target)
-            else:
-                job.kernel.pack_gather(depth, rows, width, source, row_stride, offsets, target)
+    if threads == 1:                     # a team of one would cost as much as a small layer
+        for i in range(job.groups * blocks):
+            pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
+    else:
+        for i in prange(job.groups * blocks, schedule="static", num_threads=threads):
+            pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
 
 
 cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:
-    """Where each tap reads; -1 when memory is out. A turned filter reads backwards."""
+    """Where each tap reads; -1 when memory is out. A turned filter's first tap is the last one of the filter as it came."""
     cdef const Shape *shape = &layer.shape
-    cdef Py_ssize_t t, turn = -1 if layer.shape.transposed else 1
+    cdef Py_ssize_t t, pad_h = shape.pad_h, pad_w = shape.pad_w
+    if shape.transposed:
+        pad_h = (shape.KH - 1) * shape.dil_h - pad_h
+        pad_w = (shape.KW - 1) * shape.dil_w - pad_w
     rows.offset = columns.offset = NULL
     if (axis_start(rows, shape.H, shape.stride_h, shape.KH) != 0
             or axis_start(columns, shape.W, shape.stride_w, shape.KW) != 0):
         return -1
     for t in range(shape.KH):
-        rows.offset[t] = turn * (t * shape.dil_h - shape.pad_h)
+        rows.offset[t] = t * shape.dil_h - pad_h
     for t in range(shape.KW):
-        columns.offset[t] = turn * (t * shape.dil_w - shape.pad_w)
+        columns.offset[t] = t * shape.dil_w - pad_w
     return 0
 
 
@@ -136,6 +146,18 @@ cdef void unpack(Layer *layer) noexcept nogil:
     layer.packed = layer.packed_bias = layer.phases = NULL
 
 
+cdef int turn_filters(Layer *layer) noexcept nogil:
+    """The filters with their taps in the opposite order; -1 when memory is out."""
+    cdef Py_ssize_t itemsize = layer.shape.itemsize, taps = layer.shape.KH * layer.shape.KW, t
+    cdef Py_ssize_t count = layer.shape.groups * layer.shape.outputs
+    layer.packed = <char *> allocate(count * taps * itemsize)
+    if layer.packed == NULL:
+        return -1
+    for t in range(taps):
+        layer.kernel.copy_strided(count, layer.weights + (taps - 1 - t) * itemsize, taps, layer.packed + t * itemsize, taps)
+    return 0
+
+
 cdef bint needs_phases(const Shape *shape) noexcept nogil:
     """Whether the filters are other than Winograd takes them: strided, or smaller along one axis than along the other."""
     return shape.stride_h * shape.stride_w > 1 or shape.KH != shape.KW
@@ -183,8 +205,10 @@ cdef int pack(Layer *layer, bint prepared) noexcept nogil:
     cdef Correlation direct
     cdef Py_ssize_t *offsets
     layer.packed = layer.packed_bias = layer.phases = NULL
-    if layer.dataflow == FILTERS or (shape.transposed and shape.stride_h * shape.stride_w > 1 and layer.dataflow == PANELS):
-        return 0                       # as they are; the phases of a strided layer pack their own
+    if shape.transposed and shape.stride_h * shape.stride_w > 1 and layer.dataflow == PANELS:
+        return 0                       # the phases of a strided layer pack their own
+    if layer.dataflow == FILTERS:
+        return turn_filters(layer) if shape.transposed else 0
     if winograd_tile(layer.dataflow) > 0:
         return pack_for_winograd(layer, prepared)
     if line_tile(layer.dataflow) > 0:
@@ -205,7 +229,7 @@ cdef int pack(Layer *layer, bint prepared) noexcept nogil:
         return -1
     for c in range(shape.channels):
         for t in range(taps):
-            offsets[c * taps + t] = c * shape.outputs * taps + t
+            offsets[c * taps + t] = c * shape.outputs * taps + taps - 1 - t
     pack_weights(&direct, layer.weights, taps, shape.outputs * depth, offsets, width, layer.packed)
     release(offsets)
     return 0
@@ -256,7 +280,10 @@ cdef int run_filters(const Layer *layer, Py_ssize_t images, const char *source, 
     cdef Filters job
     cdef int status = -1
     job.kernel, job.itemsize, job.images, job.groups, job.outputs = layer.kernel, shape.itemsize, images, shape.groups, shape.outputs
-    job.source, job.weights, job.bias, job.relu, job.output = source, layer.weights, layer.bias, layer.relu, output
+    job.source, job.bias, job.relu, job.output = source, layer.bias, layer.relu, output
+    job.weights = layer.weights
+    if layer.shape.transposed:
+        job.weights = layer.packed
     job.OH, job.OW = shape.OH, shape.OW
     if start_axes(layer, &job.rows, &job.columns) == 0:
         status = filters(&job)
@@ -534,6 +561,15 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
                                                   target + (h * shape.OW + w0 + low * shape.stride_w) * itemsize, shape.stride_w)
 
 
+cdef int run_depthwise(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
+    cdef const Shape *shape = &layer.shape
+    cdef Turned job = Turned(
+        kernel=layer.kernel, itemsize=shape.itemsize, images=images, groups=shape.groups, filters=shape.channels, H=shape.H,
+        W=shape.W, KH=shape.KH, KW=shape.KW, OH=shape.OH, OW=shape.OW, stride_h=shape.stride_h, stride_w=shape.stride_w,
+        pad_h=shape.pad_h, pad_w=shape.pad_w, dil_h=shape.dil_h, dil_w=shape.dil_w, gradient=gradient, weights=layer.weights, output=output)
+    return depthwise_input(&job)
+
+
 cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, char *output, int dataflow) noexcept nogil:
     """The gradient of the input; -1 when memory is out."""
     cdef Shape *shape = &layer.shape
@@ -543,11 +579,12 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
     if images * shape.groups * shape.channels * shape.H * shape.W == 0:
         layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
         return 0
-    # A strided depthwise layer has no depth either: its phases would be too short to be worth their set-up.
-    if ((shape.channels == 1 and shape.stride_h * shape.stride_w > 1)
-            or not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights)):
+    if not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights):
         scatter(layer, images, gradient, output)
         return 0
+    # One channel a group: there is no depth to share pixels over.
+    if shape.outputs == 1 and dataflow <= PANELS and (shape.stride_h * shape.stride_w > 1 or (dataflow < 0 and shape.channels > 1)):
+        return run_depthwise(layer, images, gradient, output)
     status = prepare(layer, dataflow, False)
     if status == 0:
         status = run(layer, images, gradient, output)
@@ -607,7 +644,10 @@ cdef int weight_gradient_directly(const Layer *layer, int dataflow, Py_ssize_t i
     job.source, job.gradient, job.weight = input, gradient, weight
     job.grid_rows, job.grid_columns = shape.OH, shape.OW
     if start_axes(layer, &job.rows, &job.columns) == 0:
-        status = weight_product(&job) if dataflow == PRODUCT else weight_gradient(&job)
+        if dataflow == PLANES:
+            status = depthwise_weight(&job)
+        else:
+            status = weight_product(&job) if dataflow == PRODUCT else weight_gradient(&job)
     axis_release(&job.rows)
     axis_release(&job.columns)
     return status
@@ -655,20 +695,31 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
         raise MemoryError("conv2d_backward: no memory for the workspace")
 
 
+cdef void sum_channel(const fc_kernels *kernel, const Array *g, Py_ssize_t channel, char *total) noexcept nogil:
+    """Over all images, in their order."""
+    cdef Py_ssize_t n, pixels = g.shape[2] * g.shape[3]
+    cdef double sum = 0
+    for n in range(g.shape[0]):
+        sum = kernel.sum(pixels, g.data + (n * g.shape[1] + channel) * pixels * g.itemsize, sum)
+    kernel.fill(1, sum, total + channel * g.itemsize)
+
+
 def conv2d_backward_bias(grad_output, grad_bias):
     cdef Array g, b
-    cdef Py_ssize_t c, n, planes, pixels
-    cdef double total
+    cdef Py_ssize_t c
+    cdef int threads
+    cdef const fc_kernels *kernel
     view(grad_output, &g)
     view(grad_bias, &b, True)
-    cdef const char *plane
-    cdef const fc_kernels *kernel = kernels(g.itemsize)
-    planes, pixels = g.shape[1], g.shape[2] * g.shape[3]
-    with nogil, parallel(num_threads=threads_for(g.size)):
-        note_team()
-        for c in prange(planes, schedule="static"):
-            total = 0
-            for n in range(g.shape[0]):
-                plane = g.data + (n * planes + c) * pixels * g.itemsize
-                total = kernel.sum(pixels, plane, total)
-            kernel.fill(1, total, b.data + c * b.itemsize)
+    kernel = kernels(g.itemsize)
+    threads = <int> min(threads_for(g.size), max(1, g.shape[1]))
+    with nogil:
+        if threads == 1:
+            note_team()
+            for c in range(g.shape[1]):
+                sum_channel(kernel, &g, c, b.data)
+        else:
+            with parallel(num_threads=threads):
+                note_team()
+                for c in prange(g.shape[1], schedule="static"):
+                    sum_channel(kernel, &g, c, b.data)

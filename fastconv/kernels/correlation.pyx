@@ -20,7 +20,9 @@ from fastconv.kernels.slab cimport (
 )
 
 cdef enum:
-    PANEL_DEPTH = 256            # a panel of 48 floats x 256 is 48 KB: it streams from the second-level cache
+    DEPTH = 256                  # of a part, where no panel is packed
+    PANEL_BYTES = 48 * 1024      # it streams from the second-level cache
+    PANEL_DEPTH = 512            # of a part, at most
     BLOCK_PIXELS = 768           # sixteen tiles: the slab is packed once for all of them
     SLAB_BYTES = 192 * 1024      # a part of the second-level cache
     STAGE_BYTES = 1024 * 1024    # a strided output is collected in at most so much
@@ -33,6 +35,7 @@ cdef struct Blocks:
     Py_ssize_t row_blocks, column_blocks, output_blocks
     Py_ssize_t outputs                   # output channels of one block, a multiple of the tile
     Py_ssize_t channels                  # source channels of one slab
+    Py_ssize_t depth                     # of one part
     bint panels                          # as the job asks, where rows are short enough to cross
     bint staged                          # outputs are not neighbours: collect a block, then spread it
     Py_ssize_t slab_bytes, panel_bytes, stage_bytes, table_bytes
@@ -66,6 +69,7 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
     cdef Py_ssize_t tasks, wanted
     blocks.staged = job.row_step != 1 or job.column_step != 1
     blocks.panels = job.panels and job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS
+    blocks.depth = min(PANEL_DEPTH, PANEL_BYTES // (width * job.itemsize)) if blocks.panels else DEPTH
     blocks.columns = min(job.grid_columns, BLOCK_PIXELS)
     blocks.rows = max(1, min(job.grid_rows, BLOCK_PIXELS // blocks.columns))
     axis_layout(&job.rows, blocks.rows, False)
@@ -97,9 +101,9 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
     # A vector is read whole: every buffer has one to spare behind it.
     blocks.slab_bytes = ceil_to((slab_channel(&job.rows, &job.columns, lanes) * blocks.channels + 2 * width) * job.itemsize, 64)
-    blocks.panel_bytes = ceil_to((PANEL_DEPTH * width + 2 * width) * job.itemsize, 64) if blocks.panels else 0
+    blocks.panel_bytes = ceil_to((blocks.depth * width + 2 * width) * job.itemsize, 64) if blocks.panels else 0
     blocks.stage_bytes = ceil_to(blocks.rows * blocks.columns * blocks.outputs * job.itemsize, 64) if blocks.staged else 0
-    blocks.table_bytes = ceil_to(PANEL_DEPTH * sizeof(Py_ssize_t), 64)
+    blocks.table_bytes = ceil_to(blocks.depth * sizeof(Py_ssize_t), 64)
 
 
 cdef void fill_offsets(const Correlation *job, bint direct, Py_ssize_t k0, Py_ssize_t part, Py_ssize_t channel_stride, Py_ssize_t pitch,
@@ -204,8 +208,8 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
             base = slab
             slab_pack(kernel, itemsize, &job.rows, &job.columns, source + c0 * source_plane * itemsize, channels, source_plane,
                       row0, rows, column0, columns, 0, slab)
-        for k0 from 0 <= k0 < channels * taps by PANEL_DEPTH:
-            part = min(PANEL_DEPTH, channels * taps - k0)
+        for k0 from 0 <= k0 < channels * taps by blocks.depth:
+            part = min(blocks.depth, channels * taps - k0)
             fill_offsets(job, direct, k0, part, channel_stride, pitch, offsets)
             for i in range(part):
                 panel_offsets[i] = i * width

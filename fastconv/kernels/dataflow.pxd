@@ -23,12 +23,13 @@ cdef enum:
 cdef enum WeightDataflow:
     LANES       # pixels in the lanes: few weights
     PRODUCT     # a matrix product with the taps in the lanes
+    PLANES      # 3 x 3 filters of one channel, on planes as they lie
     TILES4      # F(3x3, 4x4)
     TILES3      # F(4x4, 3x3)
     TILES2      # F(3x3, 2x2) and F(5x5, 2x2)
 
 cdef enum:
-    WEIGHT_DATAFLOWS = 5
+    WEIGHT_DATAFLOWS = 6
 
 cdef int winograd_tile(int dataflow) noexcept nogil
 cdef int line_tile(int dataflow) noexcept nogil

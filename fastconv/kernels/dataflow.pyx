@@ -6,7 +6,7 @@ choice depends on the layer's shape alone, never on the batch or the threads, be
 from fastconv.kernels.winograd cimport MOST_CHANNELS
 
 NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd3", "winograd2", "lines4", "lines2")
-WEIGHT_NAMES = ("lanes", "product", "winograd4", "winograd3", "winograd2")
+WEIGHT_NAMES = ("lanes", "product", "filters", "winograd4", "winograd3", "winograd2")
 
 
 cdef double TILE = 0.08              # what loading and storing a pixel tile's results adds
@@ -21,6 +21,7 @@ cdef enum:
     WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
     LEAST_OUTPUTS = 16               # of a weight gradient: fewer do not pay for packing the taps
+    WIDE_BYTES = 64                  # of a vector, where there are 32 registers of them
     CHANNELS_BYTES = 1024 * 1024     # of the source rows that one output row reads, in all channels: they have to stay in a cache
 
 
@@ -93,7 +94,9 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
     if dataflow == CHANNELS:     # the lanes behind the last channel are wasted; turning a run of results around costs about 12 steps
         runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
         return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth
-                + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0))
+                + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0)
+                # Of 16 registers few hold pixels: each short run of a long row fetches all weights anew, from the second-level cache.
+                + (TILE if shape.lanes * shape.itemsize < WIDE_BYTES and shape.OW >= 2 * MOST_PIXELS else 0))
     if m > 0:                    # 6 multiply-adds for m outputs of KW taps; making points of a vector of pixels costs 26, of weights 150
         tiles = ceil_to(shape.OW, m) // m
         filled = ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs
@@ -141,6 +144,9 @@ cdef int weight_tile(int dataflow) noexcept nogil:
 
 cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil:
     cdef int forward = WINOGRAD4 if dataflow == TILES4 else WINOGRAD3 if dataflow == TILES3 else WINOGRAD2
+    if dataflow == PLANES:
+        return (shape.channels == 1 and shape.KH == 3 and shape.KW == 3 and shape.stride_h == shape.stride_w and shape.stride_h <= 2
+                and shape.dil_h == 1 and shape.dil_w == 1)
     return weight_tile(dataflow) == 0 or possible(shape, forward)
 
 
@@ -166,6 +172,8 @@ cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil:
     """The possible dataflow of least cost for the gradient of the weights."""
     cdef int dataflow, best = LANES
     cdef double least, here
+    if weights_possible(shape, PLANES):
+        return PLANES
     if shape.outputs >= LEAST_OUTPUTS and shape.channels * shape.KH * shape.KW >= shape.lanes:
         best = PRODUCT
     least = weight_cost(shape, best)

@@ -35,7 +35,7 @@ cdef void run_task(const Filters *job, const Blocks *blocks, Py_ssize_t task, ch
             kernel.filter3x3(
                 <int> job.rows.step, rows, job.OW, job.source + plane * job.rows.size * job.columns.size * itemsize,
                 job.rows.size, job.columns.size, row0 * job.rows.step + job.rows.first, job.columns.first,
-                job.weights + filter * taps * itemsize, job.bias + filter * itemsize if job.bias != NULL else NULL, job.relu,
+                job.weights + filter * taps * itemsize, job.bias + filter * itemsize if job.bias != NULL else NULL, job.relu, 0,
                 job.output + ((plane * job.outputs + m) * job.OH + row0) * job.OW * itemsize)
         return
     slab_pack(kernel, itemsize, &job.rows, &job.columns, job.source + plane * job.rows.size * job.columns.size * itemsize, 1, 0,
@@ -77,9 +77,14 @@ cdef int filters(Filters *job) noexcept nogil:
     for t in range(taps):
         offsets[t] = tap_offset(&job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), t // job.columns.taps,
                                 t % job.columns.taps)
-    with parallel(num_threads=threads):
+    if threads == 1:                     # a team of one would cost as much as a small layer
         note_team()
-        for task in prange(tasks, schedule="static"):
-            run_task(job, &blocks, task, workspace + table_bytes + threadid() * slab_bytes, offsets)
+        for task in range(tasks):
+            run_task(job, &blocks, task, workspace + table_bytes, offsets)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
+            for task in prange(tasks, schedule="static"):
+                run_task(job, &blocks, task, workspace + table_bytes + threadid() * slab_bytes, offsets)
     release(workspace)
     return 0

@@ -33,6 +33,7 @@ cdef extern from "registry.h" nogil:
         void (*pack_panel)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, Py_ssize_t, const fc_segment *, void *) noexcept nogil
         void (*copy_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*add_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*weave)(Py_ssize_t, const void *, const void *, int, void *) noexcept nogil
         void (*fill)(Py_ssize_t, double, void *) noexcept nogil
         void (*sum_rows)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
         double (*sum)(Py_ssize_t, const void *, double) noexcept nogil
@@ -57,7 +58,11 @@ cdef extern from "registry.h" nogil:
         void (*filter_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *,
                             const void *, int, void *, Py_ssize_t) noexcept nogil
         void (*filter3x3)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *,
-                          const void *, int, void *) noexcept nogil
+                          const void *, int, int, void *) noexcept nogil
+        void (*turned3x3)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, int,
+                          void *) noexcept nogil
+        void (*weight3x3)(int, Py_ssize_t, Py_ssize_t, const void *, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                          void *) noexcept nogil
         void (*pool_rows)(Py_ssize_t, int, int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                           Py_ssize_t, const void *, const void *, void *, int64_t *) noexcept nogil
         void (*spread_row)(Py_ssize_t, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, void *,

@@ -162,10 +162,15 @@ cdef int weight_product(WeightGradient *job) noexcept nogil:
         if blocks.parts > 1:
             release(parts)
         return -1
-    with parallel(num_threads=threads):
+    if threads == 1:                     # a team of one would cost as much as a small layer
         note_team()
-        for task in prange(tasks, schedule="static"):
-            run_task(job, &blocks, task, workspace + threadid() * a_thread, parts)
+        for task in range(tasks):
+            run_task(job, &blocks, task, workspace, parts)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
+            for task in prange(tasks, schedule="static"):
+                run_task(job, &blocks, task, workspace + threadid() * a_thread, parts)
     release(workspace)
     if blocks.parts > 1:
         job.kernel.sum_rows(blocks.parts, weights, parts, weights, job.weight)

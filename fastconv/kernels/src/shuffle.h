@@ -43,4 +43,11 @@
 #define nexts(a, b) (b)
 #endif
 
+/* Lane j of the result is the sum of the lanes of v[j], for VL vectors. Pairwise: the error grows with the logarithm of the lanes. */
+FC_INLINE vec sum_lanes(vec *v) {
+    FC_UNROLL for (ptrdiff_t half = VL / 2; half > 0; half /= 2)
+        FC_UNROLL for (ptrdiff_t j = 0; j < half; j++) v[j] = evens(v[2 * j], v[2 * j + 1]) + odds(v[2 * j], v[2 * j + 1]);
+    return v[0];
+}
+
 #endif

@@ -20,7 +20,10 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
 #define PLACE(i, j) ((real *)t->output[j] + (i) * t->output_row)
     if (t->accumulate && whole) {
         FC_UNROLL for (int i = 0; i < rows; i++)
-            FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = load(PLACE(i, j));
+            FC_UNROLL for (int j = 0; j < vectors; j++) {
+                sums[i][j] = load(PLACE(i, j));
+                if (FC_REGISTERS == 16) FC_PREFETCH(PLACE(i + TILE_ROWS, j)); /* short, and the next tile would wait for them */
+            }
     } else if (t->accumulate) {
         FC_UNROLL for (int i = 0; i < rows; i++)
             FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = load_part(PLACE(i, j), t->count[j]);

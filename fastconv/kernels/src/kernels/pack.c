@@ -98,6 +98,22 @@ void FC_NAME(add_strided)(ptrdiff_t count, const void *source, ptrdiff_t source_
     move_strided(count, source, source_step, target, target_step, 1);
 }
 
+/* target[2 i] = first[i] and target[2 i + 1] = second[i], `count` elements in all; `add`: to what is there. */
+void FC_NAME(weave)(ptrdiff_t count, const void *first, const void *second, int add, void *target) {
+    const real *a = first, *b = second;
+    real *to = target;
+    ptrdiff_t i = 0;
+    for (; 2 * i + 2 * VL <= count; i += VL) {
+        const vec even = load(a + i), odd = load(b + i), low = lows(even, odd), high = highs(even, odd);
+        store(to + 2 * i, add ? load(to + 2 * i) + low : low);
+        store(to + 2 * i + VL, add ? load(to + 2 * i + VL) + high : high);
+    }
+    for (i *= 2; i < count; i++) {
+        const real x = i % 2 ? b[i / 2] : a[i / 2];
+        to[i] = add ? to[i] + x : x;
+    }
+}
+
 void FC_NAME(fill)(ptrdiff_t count, double value, void *target) {
     const real x = (real)value;
     for (ptrdiff_t i = 0; i < count; i++) ((real *)target)[i] = x;

@@ -3,7 +3,7 @@
  * sums[i * sums_row + j] (a vector each) += gradient row i times the slab shifted by offsets[j], over `length` pixels, a multiple of
  * the vector. The lanes are added up once, at the very end, by weight_sums.
  */
-#include "vector.h"
+#include "shuffle.h"
 #include "tiles.h"
 
 FC_INLINE void weight_body(ptrdiff_t length, const int rows, const int columns, const real *gradient, ptrdiff_t gradient_row,
@@ -49,12 +49,10 @@ void FC_NAME(weight_tile)(ptrdiff_t length, ptrdiff_t rows, ptrdiff_t columns, c
 }
 
 void FC_NAME(weight_sums)(ptrdiff_t count, const void *sums, void *weight) {
-    const real *lanes = sums;
-    for (ptrdiff_t i = 0; i < count; i++, lanes += VL) {
-        real pairs[FC_BYTES / sizeof(real)];
-        memcpy(pairs, lanes, sizeof(real) * (size_t)VL);
-        for (ptrdiff_t half = VL / 2; half > 0; half /= 2) /* pairwise: the error grows with the logarithm of the lanes */
-            for (ptrdiff_t lane = 0; lane < half; lane++) pairs[lane] += pairs[lane + half];
-        ((real *)weight)[i] = pairs[0];
+    for (ptrdiff_t i = 0; i < count; i += VL) {
+        const ptrdiff_t here = count - i < VL ? count - i : VL;
+        vec lanes[FC_VECTORS ? FC_BYTES / sizeof(real) : 1];
+        for (ptrdiff_t j = 0; j < VL; j++) lanes[j] = j < here ? load((const real *)sums + (i + j) * VL) : broadcast(0);
+        store_part((real *)weight + i, sum_lanes(lanes), here);
     }
 }
