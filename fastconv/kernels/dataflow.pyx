@@ -9,9 +9,6 @@ NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd3", "win
 WEIGHT_NAMES = ("lanes", "product", "filters", "winograd4", "winograd3", "winograd2")
 
 
-cdef double TILE = 0.08              # what loading and storing a pixel tile's results adds
-
-
 cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
     return (a + multiple - 1) // multiple * multiple
 
@@ -80,36 +77,55 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
     return weights * products + points * tiles * (8 * (ceil_to(channels, shape.lanes) / shape.lanes) + 14 * vectors)
 
 
-cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
+cdef double filled(Py_ssize_t count, Py_ssize_t lanes) noexcept nogil:
+    """Lanes at work, those behind the last element included, for each that counts."""
+    return ceil_to(count, lanes) / <double> count
+
+
+cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
+    """Pixels in the lanes. What comes once a tile: its results are loaded and stored, and the driver sets it up."""
     cdef bint pointwise = (shape.KH == 1 and shape.KW == 1 and shape.stride_h == 1 and shape.stride_w == 1
                            and shape.pad_h == 0 and shape.pad_w == 0)
-    cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW
-    cdef Py_ssize_t row = shape.OH * shape.OW if pointwise else shape.OW     # a pointwise layer is one long row
-    cdef double pixels = <double> shape.OH * shape.OW, runs, filled
-    cdef Py_ssize_t m = line_tile(dataflow), tiles
-    if dataflow == PANELS:       # packing costs about four multiply-adds, shared by the output channels of a task
-        return TILE + ceil_to(shape.OH * shape.OW, shape.lanes) / pixels + 4.0 / min(shape.outputs, 64)
-    if dataflow == ROWS:         # the lanes behind the end of each row are wasted
-        return TILE + ceil_to(row, shape.lanes) / <double> row
-    if dataflow == CHANNELS:     # the lanes behind the last channel are wasted; turning a run of results around costs about 12 steps
-        runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
-        return (ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth
-                + (TILE if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0)
-                # Of 16 registers few hold pixels: each short run of a long row fetches all weights anew, from the second-level cache.
-                + (TILE if shape.lanes * shape.itemsize < WIDE_BYTES and shape.OW >= 2 * MOST_PIXELS else 0))
-    if m > 0:                    # 6 multiply-adds for m outputs of KW taps; making points of a vector of pixels costs 26, of weights 150
-        tiles = ceil_to(shape.OW, m) // m
-        filled = ceil_to(shape.outputs, shape.lanes) / <double> shape.outputs
-        return (filled * 6.0 * tiles / (shape.KW * shape.OW) * 1.15 + 14.0 / depth
-                + 26.0 * tiles / (shape.outputs * shape.KH * shape.KW * shape.OW)
-                + (0 if prepared else 150 * filled / (shape.KW * pixels))
-                + (TILE if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
-    if dataflow == FILTERS:      # nearly a load a multiply-add
-        return 1.2 * ceil_to(shape.OW, shape.lanes) / <double> shape.OW
-    # The others, per multiply-add of the direct sum.
-    return (winograd_cost(shape, winograd_tile(dataflow), prepared) * shape.lanes
-            / (<double> shape.channels * shape.outputs * shape.KH * shape.KW
-               * (shape.H * shape.W if shape.transposed else shape.OH * shape.OW)))
+    cdef double depth = <double> shape.channels * shape.KH * shape.KW
+    cdef double tile = 0.06 + 2.7 / depth + 33.0 / (depth * shape.outputs)
+    if panels:      # packing: a few vectors a step of the depth, more where rows are short, shared by the output channels of a task
+        return tile + filled(shape.OH * shape.OW, shape.lanes) + max(3.5, 2.0 * shape.lanes / shape.OW) / min(shape.outputs, 64)
+    return tile + filled(shape.OH * shape.OW if pointwise else shape.OW, shape.lanes)     # a pointwise layer is one long row
+
+
+cdef double channel_cost(const Shape *shape) noexcept nogil:
+    """Output channels in the lanes; turning a run of results around costs about 12 steps."""
+    cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
+    cdef double weights = 0
+    if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES:
+        weights += 0.08
+    if shape.lanes * shape.itemsize < WIDE_BYTES and shape.OW >= 2 * MOST_PIXELS:
+        # Of 16 registers few hold pixels: each short run of a long row fetches all weights anew, from the second-level cache.
+        weights += 0.08
+    return filled(shape.outputs, shape.lanes) * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth + weights
+
+
+cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
+    """6 multiply-adds for m outputs of KW taps; making points of a vector of pixels costs about 26 steps, of weights 150."""
+    cdef Py_ssize_t tiles = ceil_to(shape.OW, m) // m, depth = shape.channels * shape.KH * shape.KW
+    cdef double pixels = <double> shape.OH * shape.OW, lanes = filled(shape.outputs, shape.lanes)
+    return (lanes * 6.9 * tiles / (shape.KW * shape.OW) + 10.0 / depth
+            + 26.0 * tiles / (<double> shape.outputs * shape.KH * shape.KW * shape.OW)
+            + (0 if prepared else 150 * lanes / (shape.KW * pixels))
+            + (0.08 if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
+
+
+cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
+    cdef double pixels = <double> shape.OH * shape.OW
+    if winograd_tile(dataflow) > 0:
+        return (winograd_cost(shape, winograd_tile(dataflow), prepared) * shape.lanes
+                / (<double> shape.channels * shape.outputs * shape.KH * shape.KW
+                   * (shape.H * shape.W if shape.transposed else shape.OH * shape.OW)))
+    if line_tile(dataflow) > 0:
+        return line_cost(shape, line_tile(dataflow), prepared)
+    if dataflow == FILTERS:      # nearly a load a multiply-add, and results are stored after few of them
+        return (1.1 + 4.5 / (shape.KH * shape.KW)) * filled(shape.OW, shape.lanes)
+    return (channel_cost(shape) if dataflow == CHANNELS else pixel_cost(shape, dataflow == PANELS)) + (0 if prepared else 8 / pixels)
 
 
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil:
@@ -120,7 +136,7 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
         return FILTERS
     least = cost(shape, best, prepared)
     for dataflow in range(DATAFLOWS):
-        if dataflow == FILTERS or not possible(shape, dataflow):
+        if not possible(shape, dataflow):
             continue
         if (winograd_tile(dataflow) > 0 or line_tile(dataflow) > 0) and not winograd:
             continue
