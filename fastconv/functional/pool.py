@@ -78,15 +78,15 @@ def max_pool2d_backward(
     """
     gy = args.floats(grad_output, "grad_output")
     sizes = args.shape(input_shape, "input_shape", (3, 4))
-    shape, _ = args.pool2d(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
+    shape, geometry = args.pool2d(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
     args.same_shape(gy, "grad_output", shape, "the forward's output")
-    at = args.plane_indices(indices, shape, sizes[-2] * sizes[-1])
+    at = args.plane_indices(indices, shape)
     grad_input = np.empty(sizes, gy.dtype)
     if gy.size:
-        if gy.ndim == 4:
-            kernels.max_pool2d_backward(args.contiguous(gy), at, grad_input)
-        else:
-            kernels.max_pool2d_backward(args.contiguous(gy[None]), at[None], grad_input[None])
+        gy, places, gx = (gy, at, grad_input) if gy.ndim == 4 else (gy[None], at[None], grad_input[None])
+        # The kernel reads every index anyway, and follows none that leaves the plane.
+        if not kernels.max_pool2d_backward(args.contiguous(gy), places, gx, *geometry):
+            raise args.plane_indices_error(at, sizes[-2] * sizes[-1])
     return grad_input
 
 

@@ -150,6 +150,22 @@ FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
     memcpy(p, lanes, (size_t)count * sizeof(real));
 }
 
+/* The lanes low <= lane < high to p + lane: only those are written. */
+FC_INLINE void store_between(real *p, vec v, ptrdiff_t low, ptrdiff_t high) {
+#if FC_AVX512
+    const uint32_t bits = ((1u << high) - 1) & ~((1u << low) - 1);
+#if FC_DOUBLE
+    _mm512_mask_storeu_pd(p, (__mmask8)bits, (__m512d)v);
+#else
+    _mm512_mask_storeu_ps(p, (__mmask16)bits, (__m512)v);
+#endif
+    return;
+#endif
+    real lanes[VL > 0 ? VL : 1];
+    store(lanes, v);
+    for (ptrdiff_t lane = low; lane < high; lane++) p[lane] = lanes[lane];
+}
+
 #define FC_PASTE_(name, suffix) fc_##name##_##suffix
 #define FC_PASTE(name, suffix) FC_PASTE_(name, suffix)
 #define FC_NAME(name) FC_PASTE(name, FC_SUFFIX)
