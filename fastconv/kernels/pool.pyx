@@ -29,7 +29,8 @@ cdef struct Pool:
     char *factors                # (OH) the rows that it has, or the divisor that overrides both
     char few_divisors[FEW_BYTES] # room for both where they are few
     bint direct                  # on the image as it lies; otherwise by a slab
-    bint square                  # direct with windows as high as wide: the gradient's kernels take them
+    bint square                  # direct with one size and one stride for both axes
+    bint apart                   # windows of 2 x 2 side by side
 
 
 cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,
@@ -39,7 +40,9 @@ cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize
     job.stride_h, job.stride_w, job.pad_h, job.pad_w, job.dil_h, job.dil_w = stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
     job.indices, job.divisors, job.factors = NULL, NULL, NULL
     job.count_include_pad, job.divisor_override = False, 0
-    job.direct = 2 <= kernel_w <= 3 and dil_h == 1 and dil_w == 1 and stride_w <= 2 and job.H * job.W < MOST_PIXELS
+    job.direct = (2 <= kernel_w <= 3 and dil_h == 1 and dil_w == 1 and stride_h == stride_w and stride_w <= 2
+                  and job.H * job.W < MOST_PIXELS)
+    job.square = job.direct and kernel_h == kernel_w
     return 0
 
 
@@ -168,7 +171,7 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
     threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
     if average and make_divisors(job, False) != 0:
         return -1
-    if job.direct and job.stride_h == job.stride_w:
+    if job.direct:
         job.block_rows = max(1, min(job.OH, SLAB_BYTES // (job.W * job.stride_h * job.itemsize)))
         job.row_blocks = (job.OH + job.block_rows - 1) // job.block_rows
         tasks = job.planes * job.row_blocks
@@ -222,27 +225,13 @@ def max_pool2d_forward(input, output, indices, Py_ssize_t kernel_h, Py_ssize_t k
         raise MemoryError("max_pool2d: no memory for the workspace")
 
 
-cdef void gradient_blocks(Pool *job) noexcept nogil:
-    """Rows of the image and of its windows that stay in a cache together."""
-    job.square = job.direct and job.KH == job.KW and job.stride_h == job.stride_w
-    job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.W * job.itemsize)))
-    job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
-
-
 cdef bint max_plane(const Pool *job, Py_ssize_t plane, const char *gradient, const int64_t *indices, char *image) noexcept nogil:
     """The gradient of one plane; False where an index lies outside of it."""
-    cdef Py_ssize_t pooled = job.OH * job.OW, pixels = job.H * job.W, met = 0, block, part
+    cdef Py_ssize_t pooled = job.OH * job.OW, pixels = job.H * job.W
     gradient, indices, image = gradient + plane * pooled * job.itemsize, indices + plane * pooled, image + plane * pixels * job.itemsize
-    if job.square:
-        for block in range(job.row_blocks):
-            part = job.kernel.max_gradient(<int> job.KW, <int> job.stride_w, job.pad_h, job.pad_w, job.OH, job.OW, gradient, indices,
-                                           block * job.block_rows, min((block + 1) * job.block_rows, job.H), job.W, image)
-            if part < 0:
-                break
-            met += part
-        if met == pooled:
-            return True
-    # Windows of other shapes, or an index outside of its own window, which is the caller's: wherever it points.
+    if job.apart and job.kernel.max_gradient(job.OH, job.OW, gradient, indices, job.H, job.W, image):
+        return True
+    # Other windows, or an index outside of its own window, which is the caller's choice: wherever it points.
     job.kernel.fill(pixels, 0, image)
     return job.kernel.scatter_add(pooled, gradient, indices, pixels, image)
 
@@ -251,7 +240,8 @@ cdef bint max_backward(Pool *job, const char *gradient, const int64_t *indices, 
     """Run the job; False where an index lies outside of its plane."""
     cdef Py_ssize_t plane
     cdef int threads = threads_for(<double> job.planes * job.H * job.W), wrong = 0
-    gradient_blocks(job)
+    job.apart = (job.square and job.KH == 2 and job.stride_h == 2 and job.pad_h == 0 and job.pad_w == 0
+                 and 2 * job.OH <= job.H and 2 * job.OW <= job.W)
     if threads == 1:
         note_team()
         for plane in range(job.planes):
@@ -347,9 +337,8 @@ cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept
     cdef Py_ssize_t task, a_thread = 0
     cdef char *workspace = NULL
     cdef int threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
-    gradient_blocks(job)
-    if job.stride_w > 2:
-        job.block_rows, job.row_blocks = job.H, 1
+    job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize))) if job.stride_w <= 2 else job.H
+    job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
     if make_divisors(job, True) != 0:
         return -1
     if not job.square:

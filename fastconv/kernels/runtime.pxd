@@ -62,8 +62,7 @@ cdef extern from "registry.h" nogil:
                            Py_ssize_t) noexcept nogil
         void (*mean_gradient)(int, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const void *, const void *,
                               Py_ssize_t, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
-        Py_ssize_t (*max_gradient)(int, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const int64_t *,
-                                   Py_ssize_t, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
+        int (*max_gradient)(Py_ssize_t, Py_ssize_t, const void *, const int64_t *, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
         void (*channel_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, const void *, int,
                              Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*pack_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil

@@ -98,6 +98,24 @@ FC_INLINE vec larger(vec a, vec b) {
 #endif
 }
 
+/* A set of lanes, in a mask register where there is one: from vectors of ones and zeros the compiler does not get there. */
+#if FC_AVX512 && FC_DOUBLE
+typedef __mmask8 lane_set;
+FC_INLINE lane_set equals(mask a, mask b) { return _mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b); }
+FC_INLINE vec only_where(lane_set s, vec v) { return (vec)_mm512_maskz_mov_pd(s, (__m512d)v); }
+FC_INLINE mask count_where(lane_set s, mask n) { return (mask)_mm512_mask_sub_epi64((__m512i)n, s, (__m512i)n, (__m512i)mask_of(-1)); }
+#elif FC_AVX512
+typedef __mmask16 lane_set;
+FC_INLINE lane_set equals(mask a, mask b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
+FC_INLINE vec only_where(lane_set s, vec v) { return (vec)_mm512_maskz_mov_ps(s, (__m512)v); }
+FC_INLINE mask count_where(lane_set s, mask n) { return (mask)_mm512_mask_sub_epi32((__m512i)n, s, (__m512i)n, (__m512i)mask_of(-1)); }
+#else
+typedef mask lane_set;
+FC_INLINE lane_set equals(mask a, mask b) { return FC_MASK(a == b); }
+FC_INLINE vec only_where(lane_set s, vec v) { return from_bits(s & as_bits(v)); }
+FC_INLINE mask count_where(lane_set s, mask n) { return n - s; }
+#endif
+
 /* max(x, 0); a NaN is kept, and -0.0 becomes 0.0. */
 FC_INLINE vec rectify(vec x) { return pick(FC_MASK(x <= broadcast(0)), broadcast(0), x); }
 
