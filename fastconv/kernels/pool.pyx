@@ -2,6 +2,7 @@
 from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
@@ -285,38 +286,40 @@ def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, 
         raise MemoryError("avg_pool2d: no memory for the workspace")
 
 
+cdef void spread_far(const Pool *job, const char *sums, char *row) noexcept nogil:
+    """A row of the image from the sums of the shares that reach it, at a column stride above 2."""
+    cdef Py_ssize_t kw, w0, low, high
+    job.kernel.fill(job.W, 0, row)
+    for kw in range(job.KW):
+        w0 = kw - job.pad_w
+        low = min(max(ceil_div(-w0, job.stride_w), 0), job.OW)
+        high = max(min(ceil_div(job.W - w0, job.stride_w), job.OW), low)
+        job.kernel.add_strided(high - low, sums + low * job.itemsize, 1, row + (w0 + low * job.stride_w) * job.itemsize, job.stride_w)
+
+
 cdef void spread_rows(const Pool *job, const char *gradient, char *image, Py_ssize_t h0, Py_ssize_t h1, char *workspace) noexcept nogil:
-    """Rows h0 to h1 of one plane, at a column stride of 1 or 2: the windows' shares, then for each row the windows that reach it."""
-    cdef Py_ssize_t itemsize = job.itemsize, h, i, first, stop
+    """Rows h0 to h1 of one plane: the windows' shares, then for each row the windows that reach it. Rows in the same windows are alike."""
+    cdef Py_ssize_t itemsize = job.itemsize, h, i, first, stop, first_before = -1, stop_before = -1
     cdef Py_ssize_t low = max(ceil_div(h0 + job.pad_h - job.KH + 1, job.stride_h), 0)
     cdef Py_ssize_t high = min((h1 - 1 + job.pad_h) // job.stride_h + 1, job.OH)
     cdef char *sums = workspace + job.block_windows * job.OW * itemsize
+    cdef char *shares
+    cdef char *row
     for i in range(low, high):
         job.kernel.share_row(job.OW, gradient + i * job.OW * itemsize, job.divisors, row_factor(job, i),
                              workspace + (i - low) * job.OW * itemsize)
     for h in range(h0, h1):
         first = max(ceil_div(h + job.pad_h - job.KH + 1, job.stride_h), 0)
         stop = max(min((h + job.pad_h) // job.stride_h + 1, job.OH), first)
-        job.kernel.spread_row(job.KW, <int> job.stride_w, job.pad_w, job.OW, stop - first, workspace + (first - low) * job.OW * itemsize,
-                              job.OW, sums, image + h * job.W * itemsize, job.W)
-
-
-cdef void spread_plane(const Pool *job, const char *gradient, char *image, char *share) noexcept nogil:
-    """Every window adds its share of the gradient to its pixels, at any stride."""
-    cdef Py_ssize_t i, kh, kw, h, w0, low, high
-    job.kernel.fill(job.H * job.W, 0, image)
-    for i in range(job.OH):
-        job.kernel.share_row(job.OW, gradient + i * job.OW * job.itemsize, job.divisors, row_factor(job, i), share)
-        for kh in range(job.KH):
-            h = i * job.stride_h - job.pad_h + kh
-            if h < 0 or h >= job.H:
-                continue
-            for kw in range(job.KW):
-                w0 = kw - job.pad_w
-                low = min(max(ceil_div(-w0, job.stride_w), 0), job.OW)
-                high = max(min(ceil_div(job.W - w0, job.stride_w), job.OW), low)
-                job.kernel.add_strided(high - low, share + low * job.itemsize, 1,
-                                       image + (h * job.W + w0 + low * job.stride_w) * job.itemsize, job.stride_w)
+        shares, row = workspace + (first - low) * job.OW * itemsize, image + h * job.W * itemsize
+        if first == first_before and stop == stop_before:
+            memcpy(row, row - job.W * itemsize, job.W * itemsize)
+        elif job.stride_w <= 2:
+            job.kernel.spread_row(job.KW, <int> job.stride_w, job.pad_w, job.OW, stop - first, shares, job.OW, sums, row, job.W)
+        else:
+            job.kernel.sum_rows(stop - first, job.OW, shares, job.OW, sums)
+            spread_far(job, sums, row)
+        first_before, stop_before = first, stop
 
 
 cdef void average_block(const Pool *job, Py_ssize_t task, const char *gradient, char *image, char *workspace) noexcept nogil:
@@ -326,10 +329,8 @@ cdef void average_block(const Pool *job, Py_ssize_t task, const char *gradient, 
     if job.square:
         job.kernel.mean_gradient(<int> job.KW, <int> job.stride_w, job.pad_h, job.pad_w, job.OH, job.OW, gradient, job.divisors,
                                  job.factors, h0, h1, job.W, image)
-    elif job.stride_w <= 2:
-        spread_rows(job, gradient, image, h0, h1, workspace)
     else:
-        spread_plane(job, gradient, image, workspace)
+        spread_rows(job, gradient, image, h0, h1, workspace)
 
 
 cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept nogil:
@@ -337,7 +338,7 @@ cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept
     cdef Py_ssize_t task, a_thread = 0
     cdef char *workspace = NULL
     cdef int threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
-    job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize))) if job.stride_w <= 2 else job.H
+    job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize)))
     job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
     if make_divisors(job, True) != 0:
         return -1

@@ -8,7 +8,7 @@ static const integer LANES[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
 typedef struct {
     mask place[2][2]; /* of a window's pixels from the first one of the vector on */
     mask met;         /* how many indices pointed at a pixel of their own window */
-    mask sign, rest;  /* all indices or'ed, and the halves that have no lane: neither an index below zero nor one beyond 32 bits counts */
+    mask rest;        /* nonzero where an index has more bits than its lane: such a one may have met a pixel, and must not count */
 } seen;
 
 FC_INLINE ptrdiff_t clamp_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > VL ? VL : lane; }
@@ -33,7 +33,6 @@ FC_INLINE void vector(const int whole, seen *s, const real *gradient, const int6
     mask rest;
     const vec given = (whole ? load(gradient) : load_part(gradient, lanes)) + broadcast(0); /* a sum is never -0.0 */
     const mask index = load_indices(whole, indices, lanes, &rest), from = index - mask_of((integer)origin);
-    s->sign |= index;
     s->rest |= rest;
     FC_UNROLL for (int kh = 0; kh < 2; kh++) {
         const lane_set first = equals(from, s->place[kh][0]), second = equals(from, s->place[kh][1]);
@@ -59,7 +58,7 @@ int FC_NAME(max_gradient)(ptrdiff_t OH, ptrdiff_t OW, const void *gradient, cons
     real *to = image;
     const ptrdiff_t whole = OW / VL * VL, lanes = OW - whole;
     const mask lane = mask_of(2) * as_bits(load((const real *)LANES));
-    seen s = {.met = mask_of(0), .sign = mask_of(0), .rest = mask_of(0)};
+    seen s = {.met = mask_of(0), .rest = mask_of(0)};
     for (int kh = 0; kh < 2; kh++)
         for (int kw = 0; kw < 2; kw++) s.place[kh][kw] = lane + mask_of((integer)(kh * W + kw));
     /* A lane without a window has the index 0, which lies at or before its vector's origin and meets nothing. */
@@ -68,12 +67,11 @@ int FC_NAME(max_gradient)(ptrdiff_t OH, ptrdiff_t OW, const void *gradient, cons
         if (W > 2 * whole) vector(0, &s, from + whole, indices + whole, lanes, W - 2 * whole, 2 * i * W + 2 * whole, to + 2 * whole, W);
     }
     for (ptrdiff_t i = 0; i < (H - 2 * OH) * W; i++) to[i] = 0;
-    integer met[FC_BYTES / sizeof(real)], bad[FC_BYTES / sizeof(real)];
+    const mask met = s.met & FC_MASK(s.rest == mask_of(0));
+    integer lanes_met[FC_BYTES / sizeof(real)];
     ptrdiff_t total = 0;
-    const mask wrong = FC_MASK(s.sign < mask_of(0)) | FC_MASK(s.rest != mask_of(0));
-    memcpy(met, &s.met, sizeof met);
-    memcpy(bad, &wrong, sizeof bad);
-    for (ptrdiff_t i = 0; i < VL; i++) total += bad[i] ? -1 : met[i];
+    memcpy(lanes_met, &met, sizeof met);
+    for (ptrdiff_t i = 0; i < VL; i++) total += lanes_met[i];
     return total == OH * OW;
 #else /* without registers for masks it takes longer than to follow the indices one by one */
     (void)OH, (void)OW, (void)gradient, (void)indices, (void)H, (void)W, (void)image;
