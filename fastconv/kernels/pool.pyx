@@ -28,7 +28,7 @@ cdef struct Pool:
     int64_t *indices           # or NULL
     char *divisors               # (OW) elements that a window has along its row, for averages; or NULL for a maximum
     char *factors                # (OH) the rows that it has, or the divisor that overrides both
-    char few_divisors[FEW_BYTES] # room for both where they are few
+    char few_divisors[FEW_BYTES]  # room for both where they are few
     bint direct                  # on the image as it lies; otherwise by a slab
     bint square                  # direct with one size and one stride for both axes
     bint apart                   # windows of 2 x 2 side by side
