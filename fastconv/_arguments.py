@@ -173,6 +173,8 @@ def pair(value, name, low, shortest=1):
         first = second = value
     elif type(value) is tuple and len(value) == 2 and type(value[0]) is int and type(value[1]) is int:
         first, second = value
+        if low <= first <= INT64_MAX and low <= second <= INT64_MAX:
+            return value
     elif isinstance(value, (tuple, list)):
         if not shortest <= len(value) <= 2:
             raise ValueError(f"{name} must be an integer or a pair of integers, got {name}={value!r}")
@@ -426,12 +428,13 @@ def same_shape(array, name, expected, expected_name):
 
 def pool2d(sizes, kernel_size, stride, padding, dilation, ceil_mode, name="input"):
     """The output's shape, and (kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)."""
-    _image_rank(sizes, name)
+    if len(sizes) != 4:
+        _image_rank(sizes, name)
     C, H, W = sizes[-3:]
     KH, KW = pair(kernel_size, "kernel_size", 1)
     stride_h, stride_w = (KH, KW) if stride is None else pair(stride, "stride", 1)
     pad_h, pad_w = pair(padding, "padding", 0)
-    dil_h, dil_w = pair(dilation, "dilation", 1)
+    dil_h, dil_w = (1, 1) if type(dilation) is int and dilation == 1 else pair(dilation, "dilation", 1)
     if ceil_mode is not False:
         ceil_mode = flag(ceil_mode, "ceil_mode")
     if pad_h > KH // 2 or pad_w > KW // 2:
@@ -487,9 +490,10 @@ def divisor(value):
 
 def plane_indices(value, expected):
     """Indices of max_pool2d as contiguous int64; whether they lie inside the plane is for the kernel to find out."""
-    array = integers(value, "indices")
-    same_shape(array, "indices", expected, "the forward's output")
-    return contiguous(array if array.dtype == INT64 else array.astype(np.int64))
+    array = value if type(value) is _ndarray and value.dtype is INT64 else integers(value, "indices")
+    if array.shape != expected:
+        same_shape(array, "indices", expected, "the forward's output")
+    return contiguous(array if array.dtype is INT64 or array.dtype == INT64 else array.astype(np.int64))
 
 
 def plane_indices_error(array, plane):

@@ -79,7 +79,8 @@ def max_pool2d_backward(
     gy = args.floats(grad_output, "grad_output")
     sizes = args.shape(input_shape, "input_shape", (3, 4))
     shape, geometry = args.pool2d(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
-    args.same_shape(gy, "grad_output", shape, "the forward's output")
+    if gy.shape != shape:
+        args.same_shape(gy, "grad_output", shape, "the forward's output")
     at = args.plane_indices(indices, shape)
     grad_input = np.empty(sizes, gy.dtype)
     if gy.size:
@@ -132,7 +133,7 @@ def avg_pool2d(
     shape, geometry = args.pool2d(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     if count_include_pad is not True:
         count_include_pad = args.flag(count_include_pad, "count_include_pad")
-    divisor = args.divisor(divisor_override)
+    divisor = 0 if divisor_override is None else args.divisor(divisor_override)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
     if x.size:
         x, y = (x, result) if x.ndim == 4 else (x[None], result[None])
@@ -173,9 +174,11 @@ def avg_pool2d_backward(
     gy = args.floats(grad_output, "grad_output")
     sizes = args.shape(input_shape, "input_shape", (3, 4))
     shape, geometry = args.pool2d(sizes, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
-    args.same_shape(gy, "grad_output", shape, "the forward's output")
-    count_include_pad = args.flag(count_include_pad, "count_include_pad")
-    divisor = args.divisor(divisor_override)
+    if gy.shape != shape:
+        args.same_shape(gy, "grad_output", shape, "the forward's output")
+    if count_include_pad is not True:
+        count_include_pad = args.flag(count_include_pad, "count_include_pad")
+    divisor = 0 if divisor_override is None else args.divisor(divisor_override)
     grad_input = np.empty(sizes, gy.dtype)
     if gy.size:
         gy, gx = (gy, grad_input) if gy.ndim == 4 else (gy[None], grad_input[None])
