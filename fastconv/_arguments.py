@@ -168,9 +168,13 @@ def _range_error(value, name, low, high):
 def pair(value, name, low, shortest=1):
     """An integer, or one or two of them in a tuple or list, as two Python ints of at least `low`."""
     if type(value) is int:
+        if low <= value <= INT64_MAX:
+            return value, value
         first = second = value
     elif type(value) is tuple and len(value) == 2 and type(value[0]) is int and type(value[1]) is int:
         first, second = value
+        if low <= first <= INT64_MAX and low <= second <= INT64_MAX:
+            return value
     elif isinstance(value, (tuple, list)):
         if not shortest <= len(value) <= 2:
             raise ValueError(f"{name} must be an integer or a pair of integers, got {name}={value!r}")
@@ -218,6 +222,12 @@ def shape(value, name, ranks, low=0):
     """A tuple of Python ints from a tuple or list, with one of the `ranks` (None: any)."""
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{name} must be a tuple of integers, got {name}={value!r} ({_type_name(value)})")
+    if type(value) is tuple and (ranks is None or len(value) in ranks):
+        for number in value:
+            if type(number) is not int or not low <= number <= INT64_MAX:
+                break
+        else:
+            return value
     numbers = tuple(integer(number, f"{name}[{place}]") for place, number in enumerate(value))
     if ranks is not None and len(numbers) not in ranks:
         expected = " or ".join(map(str, ranks))
@@ -418,32 +428,38 @@ def same_shape(array, name, expected, expected_name):
 
 def pool2d(sizes, kernel_size, stride, padding, dilation, ceil_mode, name="input"):
     """The output's shape, and (kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)."""
-    _image_rank(sizes, name)
-    H, W = sizes[-2:]
+    if len(sizes) != 4:
+        _image_rank(sizes, name)
+    C, H, W = sizes[-3:]
     KH, KW = pair(kernel_size, "kernel_size", 1)
     stride_h, stride_w = (KH, KW) if stride is None else pair(stride, "stride", 1)
     pad_h, pad_w = pair(padding, "padding", 0)
-    dil_h, dil_w = pair(dilation, "dilation", 1)
+    dil_h, dil_w = (1, 1) if type(dilation) is int and dilation == 1 else pair(dilation, "dilation", 1)
     if ceil_mode is not False:
         ceil_mode = flag(ceil_mode, "ceil_mode")
     if pad_h > KH // 2 or pad_w > KW // 2:
         pool_padding((pad_h, pad_w), (KH, KW))
-    if not (H and W and sizes[-3]):
+    if not (H and W and C):
         raise ValueError(f"{name} must have at least one channel and one pixel, got shape {sizes}")
     padded_h, padded_w = H + 2 * pad_h, W + 2 * pad_w
-    if sizes[-3] > 0x7FFF or padded_h > 0x7FFF or padded_w > 0x7FFF:
+    large = C > 0x7FFF or padded_h > 0x7FFF or padded_w > 0x7FFF or sizes[0] > 0x7FFF
+    if large:
         _check_padded(sizes, padded_h, padded_w, (pad_h, pad_w))
-    OH = _pooled(H, pad_h, padded_h - dil_h * (KH - 1) - 1, stride_h, ceil_mode)
-    OW = _pooled(W, pad_w, padded_w - dil_w * (KW - 1) - 1, stride_w, ceil_mode)
+    span_h, span_w = padded_h - dil_h * (KH - 1) - 1, padded_w - dil_w * (KW - 1) - 1
+    if ceil_mode:
+        OH, OW = _pooled_up(H, pad_h, span_h, stride_h), _pooled_up(W, pad_w, span_w, stride_w)
+    else:
+        OH, OW = span_h // stride_h + 1, span_w // stride_w + 1
     if OH < 1 or OW < 1:
         raise _reach_error(sizes, (KH, KW), (dil_h, dil_w), (pad_h, pad_w), padded_h, padded_w)
-    # What lies beyond the padded input is never looked at: cut it off, so that no kernel counts up to it.
-    if dil_h > 1 or dil_w > 1 or stride_h > padded_h or stride_w > padded_w or padded_h < KH or padded_w < KW:
+    # What lies beyond the padded input is never looked at: cut it off, so that no kernel counts up to it. A stride or a
+    # kernel that long leaves a single window.
+    if OH == 1 or OW == 1 or dil_h > 1 or dil_w > 1:
         dil_h, dil_w = min(dil_h, padded_h), min(dil_w, padded_w)
         KH, KW = min(KH, (padded_h - 1) // dil_h + 1), min(KW, (padded_w - 1) // dil_w + 1)
         stride_h, stride_w = min(stride_h, padded_h), min(stride_w, padded_w)
     result = (*sizes[:-2], OH, OW)
-    if OH > 0x7FFF or OW > 0x7FFF or sizes[0] > 0x7FFF or sizes[-3] > 0x7FFF:
+    if large:
         _check_bytes(result, "the output")
     return result, (KH, KW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)
 
@@ -456,10 +472,8 @@ def pool_padding(value, kernel_size):
     return padding
 
 
-def _pooled(size, pad, span, stride, ceil_mode):
-    """torch's rule: in ceil mode the last window must start inside the input or the padding before it."""
-    if not ceil_mode:
-        return span // stride + 1
+def _pooled_up(size, pad, span, stride):
+    """torch's rule in ceil mode: the last window must start inside the input or the padding before it."""
     windows = (span + stride - 1) // stride + 1
     return windows - 1 if (windows - 1) * stride >= size + pad else windows
 
@@ -474,16 +488,17 @@ def divisor(value):
     return number
 
 
-def plane_indices(value, expected, plane):
-    """Indices of max_pool2d as contiguous int64, every one inside the plane of H * W pixels."""
-    array = integers(value, "indices")
-    same_shape(array, "indices", expected, "the forward's output")
-    array = contiguous(array if array.dtype == INT64 else array.astype(np.int64))
-    # Read as unsigned, a negative index is a huge one: one comparison finds both.
-    if array.size and int(array.view(np.uint64).max()) >= plane:
-        low, high = int(array.min()), int(array.max())
-        raise ValueError(f"indices must lie between 0 and {plane - 1}, inside the plane, got {low} to {high}")
-    return array
+def plane_indices(value, expected):
+    """Indices of max_pool2d as contiguous int64; whether they lie inside the plane is for the kernel to find out."""
+    array = value if type(value) is _ndarray and value.dtype is INT64 else integers(value, "indices")
+    if array.shape != expected:
+        same_shape(array, "indices", expected, "the forward's output")
+    return contiguous(array if array.dtype is INT64 or array.dtype == INT64 else array.astype(np.int64))
+
+
+def plane_indices_error(array, plane):
+    low, high = int(array.min()), int(array.max())
+    return ValueError(f"indices must lie between 0 and {plane - 1}, inside the plane, got {low} to {high}")
 
 
 # --- unfold and fold ------------------------------------------------------------------------------------------------

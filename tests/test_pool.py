@@ -166,6 +166,10 @@ def test_a_window_that_steps_over_the_image(dtype):
         ((4, 33, 65, 67), dict(kernel_size=3, stride=2, padding=1)),  # above the parallel threshold
         ((1, 1, 11, 2003), dict(kernel_size=3, stride=1, padding=1)),  # several blocks of rows
         ((1, 1, 27, 1501), dict(kernel_size=3, stride=2, padding=1)),
+        ((1, 1, 23, 3001), dict(kernel_size=2)),
+        ((1, 1, 41, 2011), dict(kernel_size=(5, 7), stride=(3, 5), padding=(2, 1))),
+        ((1, 1, 30, 40), dict(kernel_size=4)),  # rows of one window are alike
+        ((1, 1, 31, 42), dict(kernel_size=(4, 3), stride=(2, 5), padding=1, ceil_mode=True)),
         ((1, 1, 25, 1003), dict(kernel_size=(3, 4), stride=(1, 2), padding=(1, 2))),
     ],
     ids=str,
@@ -225,17 +229,107 @@ def test_empty_batch_backward(dtype):
     assert F.avg_pool2d_backward(gy, (0, 3, 8, 6), 2).shape == (0, 3, 8, 6)
 
 
-@pytest.mark.parametrize("wrong", [-1, 16, 2**40, -(2**63)])
-def test_indices_outside_the_plane_are_refused_or_ignored(wrong, dtype):
-    """They must never be followed: nothing is written outside of the gradient."""
-    gy = np.ones((1, 1, 2, 2), dtype)
+# The last ones lie in their own window (of 10) but for what stands above 32 bits.
+@pytest.mark.parametrize("wrong", [-1, 16, 2**40, -(2**63), 10 + 2**32, 10 - 2**32, 10 + 2**31, 10 - 2**63])
+def test_indices_outside_the_plane_are_refused(wrong, dtype):
+    """They must never be followed: not where windows lie side by side, and not where each is followed."""
     indices = np.array([[[[0, 2], [8, wrong]]]])
-    try:
-        gx = F.max_pool2d_backward(gy, indices, (1, 1, 4, 4), 2)
-    except (ValueError, TypeError) as error:
-        assert "indices" in str(error)
-    else:
-        assert gx.sum() == 3
+    for kernel_size, options in ((2, {}), (2, dict(stride=1, dilation=2)), (3, dict(stride=1))):
+        with pytest.raises(ValueError, match="^indices must lie between 0 and 15, inside the plane, got "):
+            gy = np.ones((1, 1, 2, 2), dtype)
+            F.max_pool2d_backward(gy, indices, (1, 1, 4, 4), kernel_size, **options)
+
+
+def scattered(gy, indices, shape):
+    """What max_pool2d_backward must be, to the bit: zeros, and the gradients added in the windows' order."""
+    flat = np.zeros((shape[0] * shape[1], shape[2] * shape[3]), gy.dtype)
+    planes = np.arange(len(flat))[:, None]
+    np.add.at(flat, (planes, indices.reshape(len(flat), -1)), gy.reshape(len(flat), -1))
+    return flat.reshape(shape)
+
+
+SIDE_BY_SIDE = [
+    (8, 8),
+    (9, 9),
+    (4, 2),
+    (5, 3),
+    (2, 30),
+    (3, 31),
+    (6, 32),
+    (7, 33),
+    (4, 34),
+    (5, 63),
+    (2, 64),
+    (3, 65),
+    (4, 96),
+]
+
+
+@pytest.mark.parametrize("size", SIDE_BY_SIDE, ids=str)
+def test_windows_side_by_side_give_their_gradient_back(size, dtype, rng):
+    """Rows and columns without a window get zeros, and no zero is negative."""
+    shape = (2, 3, *size)
+    x = images(rng, shape, dtype, "non-finite")
+    y, indices = fc.max_pool2d(x, 2, return_indices=True)
+    gy = rng.standard_normal(y.shape).astype(dtype)
+    gy[rng.random(y.shape) < 0.3] = -0.0
+    gy[rng.random(y.shape) < 0.1] = np.nan
+    assert_same_bits(F.max_pool2d_backward(gy, indices, shape, 2), scattered(gy, indices, shape))
+
+
+@pytest.mark.parametrize("size", SIDE_BY_SIDE, ids=str)
+def test_one_index_in_another_window_is_followed(size, dtype, rng):
+    """Wherever it points: a neighbour, the row above, the pixel that no window has; other planes stay."""
+    height, width = size
+    windows = (height // 2) * (width // 2)
+    shape = (1, 2, height, width)
+    indices = fc.max_pool2d(rng.standard_normal(shape).astype(dtype), 2, return_indices=True)[1]
+    gy = rng.standard_normal(indices.shape).astype(dtype)
+    for window in {0, 1 % windows, width // 2 - 1, windows // 2, windows - 1}:
+        for target in {0, 1, width - 1, width, height * width // 2, height * width - width, height * width - 1}:
+            foreign = indices.copy()
+            foreign[0, 1].flat[window] = target
+            assert_same_bits(F.max_pool2d_backward(gy, foreign, shape, 2), scattered(gy, foreign, shape))
+
+
+@pytest.mark.parametrize(
+    "options", [dict(kernel_size=2), dict(kernel_size=3, stride=2, padding=1), dict(kernel_size=3, stride=1)], ids=str
+)
+def test_indices_need_not_come_from_the_forward(options, dtype, rng):
+    shape = (2, 3, 14, 38)
+    gy = rng.standard_normal(fc.max_pool2d(np.zeros(shape, dtype), **options).shape).astype(dtype)
+    indices = rng.integers(0, 14 * 38, gy.shape)
+    assert_same_bits(F.max_pool2d_backward(gy, indices, shape, **options), scattered(gy, indices, shape))
+
+
+@pytest.mark.parametrize("width", [*range(3, 20), 31, 32, 33, 34, 35, 47, 63, 64, 65, 66, 67])
+def test_average_backward_in_every_lane(width, dtype, rng):
+    """Square windows at stride 1 and 2: where a strip of windows begins and ends, with and without what hangs over."""
+    shape = (1, 2, 7, width)
+    for kernel_size in (2, 3):
+        for stride in (1, 2):
+            for more in (
+                dict(padding=0),
+                dict(padding=1),
+                dict(padding=0, ceil_mode=True),
+                dict(padding=1, ceil_mode=True, count_include_pad=False),
+                dict(padding=1, divisor_override=-3),
+            ):
+                options = dict(kernel_size=kernel_size, stride=stride, **more)
+                gy = rng.standard_normal(fc.avg_pool2d(np.zeros(shape, dtype), **options).shape).astype(dtype)
+                expected = reference.avg_pool2d_backward(gy, shape, **options)
+                assert_sums(F.avg_pool2d_backward(gy, shape, **options), expected, dtype)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [dict(kernel_size=2), dict(kernel_size=3, stride=1), dict(kernel_size=4), dict(kernel_size=5, stride=3)],
+    ids=str,
+)
+def test_no_gradient_is_a_negative_zero(options, dtype):
+    shape = (1, 1, 12, 41)
+    gy = np.full(fc.avg_pool2d(np.zeros(shape, dtype), **options).shape, -0.0, dtype)
+    assert_same_bits(F.avg_pool2d_backward(gy, shape, **options), np.zeros(shape, dtype))
 
 
 @settings(max_examples=150)

@@ -78,15 +78,16 @@ def max_pool2d_backward(
     """
     gy = args.floats(grad_output, "grad_output")
     sizes = args.shape(input_shape, "input_shape", (3, 4))
-    shape, _ = args.pool2d(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
-    args.same_shape(gy, "grad_output", shape, "the forward's output")
-    at = args.plane_indices(indices, shape, sizes[-2] * sizes[-1])
+    shape, geometry = args.pool2d(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
+    if gy.shape != shape:
+        args.same_shape(gy, "grad_output", shape, "the forward's output")
+    at = args.plane_indices(indices, shape)
     grad_input = np.empty(sizes, gy.dtype)
     if gy.size:
-        if gy.ndim == 4:
-            kernels.max_pool2d_backward(args.contiguous(gy), at, grad_input)
-        else:
-            kernels.max_pool2d_backward(args.contiguous(gy[None]), at[None], grad_input[None])
+        gy, places, gx = (gy, at, grad_input) if gy.ndim == 4 else (gy[None], at[None], grad_input[None])
+        # The kernel reads every index anyway, and follows none that leaves the plane.
+        if not kernels.max_pool2d_backward(args.contiguous(gy), places, gx, *geometry):
+            raise args.plane_indices_error(at, sizes[-2] * sizes[-1])
     return grad_input
 
 
@@ -132,7 +133,7 @@ def avg_pool2d(
     shape, geometry = args.pool2d(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     if count_include_pad is not True:
         count_include_pad = args.flag(count_include_pad, "count_include_pad")
-    divisor = args.divisor(divisor_override)
+    divisor = 0 if divisor_override is None else args.divisor(divisor_override)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
     if x.size:
         x, y = (x, result) if x.ndim == 4 else (x[None], result[None])
@@ -173,9 +174,11 @@ def avg_pool2d_backward(
     gy = args.floats(grad_output, "grad_output")
     sizes = args.shape(input_shape, "input_shape", (3, 4))
     shape, geometry = args.pool2d(sizes, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
-    args.same_shape(gy, "grad_output", shape, "the forward's output")
-    count_include_pad = args.flag(count_include_pad, "count_include_pad")
-    divisor = args.divisor(divisor_override)
+    if gy.shape != shape:
+        args.same_shape(gy, "grad_output", shape, "the forward's output")
+    if count_include_pad is not True:
+        count_include_pad = args.flag(count_include_pad, "count_include_pad")
+    divisor = 0 if divisor_override is None else args.divisor(divisor_override)
     grad_input = np.empty(sizes, gy.dtype)
     if gy.size:
         gy, gx = (gy, grad_input) if gy.ndim == 4 else (gy[None], grad_input[None])

@@ -4,7 +4,10 @@ def max_pool2d_forward(
     input: ndarray, output: ndarray, indices: ndarray | None,
     kernel_h: int, kernel_w: int, stride_h: int, stride_w: int, pad_h: int, pad_w: int, dil_h: int, dil_w: int,
 ) -> None: ...
-def max_pool2d_backward(grad_output: ndarray, indices: ndarray, grad_input: ndarray) -> None: ...
+def max_pool2d_backward(
+    grad_output: ndarray, indices: ndarray, grad_input: ndarray,
+    kernel_h: int, kernel_w: int, stride_h: int, stride_w: int, pad_h: int, pad_w: int, dil_h: int, dil_w: int,
+) -> bool: ...
 def avg_pool2d_forward(
     input: ndarray, output: ndarray,
     kernel_h: int, kernel_w: int, stride_h: int, stride_w: int, pad_h: int, pad_w: int,

@@ -2,6 +2,7 @@
 from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
@@ -12,6 +13,7 @@ from fastconv.kernels.slab cimport (
 cdef enum:
     SLAB_BYTES = 64 * 1024       # a part of the second-level cache; a slab has at least one output row
     MOST_PIXELS = 2147483647     # of a plane whose places fit the lanes of a vector of floats
+    FEW_BYTES = 1024
 
 cdef struct Pool:
     const fc_kernels *kernel
@@ -26,7 +28,10 @@ cdef struct Pool:
     int64_t *indices           # or NULL
     char *divisors               # (OW) elements that a window has along its row, for averages; or NULL for a maximum
     char *factors                # (OH) the rows that it has, or the divisor that overrides both
+    char few_divisors[FEW_BYTES]  # room for both where they are few
     bint direct                  # on the image as it lies; otherwise by a slab
+    bint square                  # direct with one size and one stride for both axes
+    bint apart                   # windows of 2 x 2 side by side
 
 
 cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,
@@ -38,6 +43,7 @@ cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize
     job.count_include_pad, job.divisor_override = False, 0
     job.direct = (2 <= kernel_w <= 3 and dil_h == 1 and dil_w == 1 and stride_h == stride_w and stride_w <= 2
                   and job.H * job.W < MOST_PIXELS)
+    job.square = job.direct and kernel_h == kernel_w
     return 0
 
 
@@ -71,23 +77,43 @@ cdef Py_ssize_t window_count(const Pool *job, Py_ssize_t place, Py_ssize_t kerne
     return max(stop - place, 1)
 
 
-cdef int make_divisors(Pool *job) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef double count
-    job.divisors = <char *> allocate((job.OW + job.OH + job.kernel.lanes) * job.itemsize)
+cdef inline void put_number(const Pool *job, char *table, Py_ssize_t i, double value) noexcept nogil:
+    if job.itemsize == 8:
+        (<double *> table)[i] = value
+    else:
+        (<float *> table)[i] = <float> value
+
+
+cdef int make_divisors(Pool *job, bint inverse) noexcept nogil:
+    """The divisors of all windows, a column's times a row's, or the `inverse` of each to multiply by; -1 when memory is out."""
+    cdef Py_ssize_t i, columns = job.OW + job.kernel.lanes
+    cdef Py_ssize_t room = (columns + job.OH) * job.itemsize
+    cdef double count, common = 1
+    job.divisors = &job.few_divisors[0] if room <= FEW_BYTES else <char *> allocate(room)
     if job.divisors == NULL:
         return -1
-    job.factors = job.divisors + (job.OW + job.kernel.lanes) * job.itemsize
-    job.kernel.fill(job.OW + job.kernel.lanes, 1, job.divisors)
-    job.kernel.fill(job.OH, job.divisor_override, job.factors)
+    job.factors = job.divisors + columns * job.itemsize
+    for i in range(columns):
+        put_number(job, job.divisors, i, 1)
     if job.divisor_override == 0:
-        for i in range(job.OW):
-            count = window_count(job, i * job.stride_w - job.pad_w, job.KW, job.pad_w, job.W)
-            job.kernel.fill(1, count, job.divisors + i * job.itemsize)
-        for i in range(job.OH):
-            count = window_count(job, i * job.stride_h - job.pad_h, job.KH, job.pad_h, job.H)
-            job.kernel.fill(1, count, job.factors + i * job.itemsize)
+        # Where no window hangs over the right edge or its padding is counted, all divide alike, and the rows' table holds it: exact.
+        if (job.pad_w == 0 or job.count_include_pad) and (job.OW - 1) * job.stride_w + job.KW <= job.W + 2 * job.pad_w:
+            common = job.KW
+        else:
+            for i in range(job.OW):
+                count = window_count(job, i * job.stride_w - job.pad_w, job.KW, job.pad_w, job.W)
+                put_number(job, job.divisors, i, 1 / count if inverse else count)
+    for i in range(job.OH):
+        count = <double> job.divisor_override
+        if job.divisor_override == 0:
+            count = common * window_count(job, i * job.stride_h - job.pad_h, job.KH, job.pad_h, job.H)
+        put_number(job, job.factors, i, 1 / count if inverse else count)
     return 0
+
+
+cdef void release_divisors(Pool *job) noexcept nogil:
+    if job.divisors != &job.few_divisors[0]:
+        release(job.divisors)
 
 
 cdef double row_factor(const Pool *job, Py_ssize_t i) noexcept nogil:
@@ -144,17 +170,22 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
     if job.planes * job.OH * job.OW == 0:
         return 0
     threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
-    if average and make_divisors(job) != 0:
+    if average and make_divisors(job, False) != 0:
         return -1
     if job.direct:
         job.block_rows = max(1, min(job.OH, SLAB_BYTES // (job.W * job.stride_h * job.itemsize)))
         job.row_blocks = (job.OH + job.block_rows - 1) // job.block_rows
         tasks = job.planes * job.row_blocks
-        with parallel(num_threads=threads):
+        if threads == 1:
             note_team()
-            for task in prange(tasks, schedule="static"):
+            for task in range(tasks):
                 direct_block(job, task)
-        release(job.divisors)
+        else:
+            with parallel(num_threads=threads):
+                note_team()
+                for task in prange(tasks, schedule="static"):
+                    direct_block(job, task)
+        release_divisors(job)
         return 0
     if pool_slab(job) == 0:
         tasks = job.planes * job.row_blocks
@@ -171,7 +202,7 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
                     mine = workspace + threadid() * a_thread
                     pool_block(job, task, mine, <Py_ssize_t *> (mine + slab_bytes), <Py_ssize_t *> (mine + slab_bytes) + table)
     release(workspace)
-    release(job.divisors)
+    release_divisors(job)
     axis_release(&job.rows)
     axis_release(&job.columns)
     return status
@@ -195,20 +226,48 @@ def max_pool2d_forward(input, output, indices, Py_ssize_t kernel_h, Py_ssize_t k
         raise MemoryError("max_pool2d: no memory for the workspace")
 
 
-def max_pool2d_backward(grad_output, indices, grad_input):
+cdef bint max_plane(const Pool *job, Py_ssize_t plane, const char *gradient, const int64_t *indices, char *image) noexcept nogil:
+    """The gradient of one plane; False where an index lies outside of it."""
+    cdef Py_ssize_t pooled = job.OH * job.OW, pixels = job.H * job.W
+    gradient, indices, image = gradient + plane * pooled * job.itemsize, indices + plane * pooled, image + plane * pixels * job.itemsize
+    if job.apart and job.kernel.max_gradient(job.OH, job.OW, gradient, indices, job.H, job.W, image):
+        return True
+    # Other windows, or an index outside of its own window, which is the caller's choice: wherever it points.
+    job.kernel.fill(pixels, 0, image)
+    return job.kernel.scatter_add(pooled, gradient, indices, pixels, image)
+
+
+cdef bint max_backward(Pool *job, const char *gradient, const int64_t *indices, char *image) noexcept nogil:
+    """Run the job; False where an index lies outside of its plane."""
+    cdef Py_ssize_t plane
+    cdef int threads = threads_for(<double> job.planes * job.H * job.W), wrong = 0
+    job.apart = (job.square and job.KH == 2 and job.stride_h == 2 and job.pad_h == 0 and job.pad_w == 0
+                 and 2 * job.OH <= job.H and 2 * job.OW <= job.W)
+    if threads == 1:
+        note_team()
+        for plane in range(job.planes):
+            wrong |= not max_plane(job, plane, gradient, indices, image)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
+            for plane in prange(job.planes, schedule="static"):
+                wrong |= not max_plane(job, plane, gradient, indices, image)
+    return wrong == 0
+
+
+def max_pool2d_backward(grad_output, indices, grad_input, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,
+                        Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w):
+    """False where an index lies outside of the plane; the gradient is then unfinished."""
     cdef Array g, i, x
-    cdef Py_ssize_t plane, planes, pooled, pixels
+    cdef Pool job
+    cdef bint inside
     view(grad_output, &g)
     view(indices, &i)
     view(grad_input, &x, True)
-    cdef const fc_kernels *kernel = kernels(g.itemsize)
-    planes, pooled, pixels = x.shape[0] * x.shape[1], g.shape[2] * g.shape[3], x.shape[2] * x.shape[3]
-    with nogil, parallel(num_threads=threads_for(x.size)):
-        note_team()
-        for plane in prange(planes, schedule="static"):
-            kernel.fill(pixels, 0, x.data + plane * pixels * x.itemsize)
-            kernel.scatter_add(pooled, g.data + plane * pooled * g.itemsize, (<int64_t *> i.data) + plane * pooled,
-                               x.data + plane * pixels * x.itemsize)
+    pool_start(&job, &x, &g, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)
+    with nogil:
+        inside = max_backward(&job, g.data, <int64_t *> i.data, x.data)
+    return bool(inside)
 
 
 def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h,
@@ -227,67 +286,80 @@ def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, 
         raise MemoryError("avg_pool2d: no memory for the workspace")
 
 
+cdef void spread_far(const Pool *job, const char *sums, char *row) noexcept nogil:
+    """A row of the image from the sums of the shares that reach it, at a column stride above 2."""
+    cdef Py_ssize_t kw, w0, low, high
+    job.kernel.fill(job.W, 0, row)
+    for kw in range(job.KW):
+        w0 = kw - job.pad_w
+        low = min(max(ceil_div(-w0, job.stride_w), 0), job.OW)
+        high = max(min(ceil_div(job.W - w0, job.stride_w), job.OW), low)
+        job.kernel.add_strided(high - low, sums + low * job.itemsize, 1, row + (w0 + low * job.stride_w) * job.itemsize, job.stride_w)
+
+
 cdef void spread_rows(const Pool *job, const char *gradient, char *image, Py_ssize_t h0, Py_ssize_t h1, char *workspace) noexcept nogil:
-    """Rows h0 to h1 of one plane, at a column stride of 1 or 2: the windows' shares, then for each row the windows that reach it."""
-    cdef Py_ssize_t itemsize = job.itemsize, h, i, first, stop
+    """Rows h0 to h1 of one plane: the windows' shares, then for each row the windows that reach it. Rows in the same windows are alike."""
+    cdef Py_ssize_t itemsize = job.itemsize, h, i, first, stop, first_before = -1, stop_before = -1
     cdef Py_ssize_t low = max(ceil_div(h0 + job.pad_h - job.KH + 1, job.stride_h), 0)
     cdef Py_ssize_t high = min((h1 - 1 + job.pad_h) // job.stride_h + 1, job.OH)
     cdef char *sums = workspace + job.block_windows * job.OW * itemsize
+    cdef char *shares
+    cdef char *row
     for i in range(low, high):
         job.kernel.share_row(job.OW, gradient + i * job.OW * itemsize, job.divisors, row_factor(job, i),
                              workspace + (i - low) * job.OW * itemsize)
     for h in range(h0, h1):
         first = max(ceil_div(h + job.pad_h - job.KH + 1, job.stride_h), 0)
         stop = max(min((h + job.pad_h) // job.stride_h + 1, job.OH), first)
-        job.kernel.spread_row(job.KW, <int> job.stride_w, job.pad_w, job.OW, stop - first, workspace + (first - low) * job.OW * itemsize,
-                              job.OW, sums, image + h * job.W * itemsize, job.W)
+        shares, row = workspace + (first - low) * job.OW * itemsize, image + h * job.W * itemsize
+        if first == first_before and stop == stop_before:
+            memcpy(row, row - job.W * itemsize, job.W * itemsize)
+        elif job.stride_w <= 2:
+            job.kernel.spread_row(job.KW, <int> job.stride_w, job.pad_w, job.OW, stop - first, shares, job.OW, sums, row, job.W)
+        else:
+            job.kernel.sum_rows(stop - first, job.OW, shares, job.OW, sums)
+            spread_far(job, sums, row)
+        first_before, stop_before = first, stop
 
 
-cdef void spread_plane(const Pool *job, const char *gradient, char *image, char *share) noexcept nogil:
-    """Every window adds its share of the gradient to its pixels, at any stride."""
-    cdef Py_ssize_t i, kh, kw, h, w0, low, high
-    job.kernel.fill(job.H * job.W, 0, image)
-    for i in range(job.OH):
-        job.kernel.share_row(job.OW, gradient + i * job.OW * job.itemsize, job.divisors, row_factor(job, i), share)
-        for kh in range(job.KH):
-            h = i * job.stride_h - job.pad_h + kh
-            if h < 0 or h >= job.H:
-                continue
-            for kw in range(job.KW):
-                w0 = kw - job.pad_w
-                low = min(max(ceil_div(-w0, job.stride_w), 0), job.OW)
-                high = max(min(ceil_div(job.W - w0, job.stride_w), job.OW), low)
-                job.kernel.add_strided(high - low, share + low * job.itemsize, 1,
-                                       image + (h * job.W + w0 + low * job.stride_w) * job.itemsize, job.stride_w)
+cdef void average_block(const Pool *job, Py_ssize_t task, const char *gradient, char *image, char *workspace) noexcept nogil:
+    cdef Py_ssize_t plane = task // job.row_blocks, h0 = task % job.row_blocks * job.block_rows
+    cdef Py_ssize_t h1 = min(h0 + job.block_rows, job.H)
+    gradient, image = gradient + plane * job.OH * job.OW * job.itemsize, image + plane * job.H * job.W * job.itemsize
+    if job.square:
+        job.kernel.mean_gradient(<int> job.KW, <int> job.stride_w, job.pad_h, job.pad_w, job.OH, job.OW, gradient, job.divisors,
+                                 job.factors, h0, h1, job.W, image)
+    else:
+        spread_rows(job, gradient, image, h0, h1, workspace)
 
 
 cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept nogil:
     """Run the job; -1 when memory is out."""
-    cdef Py_ssize_t task, plane, h0, a_thread
-    cdef char *workspace
+    cdef Py_ssize_t task, a_thread = 0
+    cdef char *workspace = NULL
     cdef int threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
     job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize)))
     job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
-    job.block_windows = min(job.OH, (job.block_rows + job.KH - 2) // job.stride_h + 2)
-    a_thread = (((job.block_windows + 1) * job.OW + job.KW + 2 * job.kernel.lanes) * job.itemsize + 63) // 64 * 64
-    workspace = <char *> allocate(threads * a_thread)
-    if workspace == NULL or make_divisors(job) != 0:
-        release(workspace)
+    if make_divisors(job, True) != 0:
         return -1
-    with parallel(num_threads=threads):
+    if not job.square:
+        job.block_windows = min(job.OH, (job.block_rows + job.KH - 2) // job.stride_h + 2)
+        a_thread = (((job.block_windows + 1) * job.OW + job.KW + 2 * job.kernel.lanes) * job.itemsize + 63) // 64 * 64
+        workspace = <char *> allocate(threads * a_thread)
+        if workspace == NULL:
+            release_divisors(job)
+            return -1
+    if threads == 1:
         note_team()
-        if job.stride_w <= 2:
+        for task in range(job.planes * job.row_blocks):
+            average_block(job, task, gradient, image, workspace)
+    else:
+        with parallel(num_threads=threads):
+            note_team()
             for task in prange(job.planes * job.row_blocks, schedule="static"):
-                plane = task // job.row_blocks
-                h0 = task % job.row_blocks * job.block_rows
-                spread_rows(job, gradient + plane * job.OH * job.OW * job.itemsize, image + plane * job.H * job.W * job.itemsize,
-                            h0, min(h0 + job.block_rows, job.H), workspace + threadid() * a_thread)
-        else:
-            for task in prange(job.planes, schedule="static"):
-                spread_plane(job, gradient + task * job.OH * job.OW * job.itemsize, image + task * job.H * job.W * job.itemsize,
-                             workspace + threadid() * a_thread)
+                average_block(job, task, gradient, image, workspace + threadid() * a_thread if workspace != NULL else NULL)
     release(workspace)
-    release(job.divisors)
+    release_divisors(job)
     return 0
 
 

@@ -43,7 +43,7 @@ cdef extern from "registry.h" nogil:
                             Py_ssize_t, Py_ssize_t, void *, int64_t *) noexcept nogil
         void (*mean_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
         void (*share_row)(Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
-        void (*scatter_add)(Py_ssize_t, const void *, const int64_t *, void *) noexcept nogil
+        int (*scatter_add)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
         void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*relu_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
         void (*sigmoid_forward)(Py_ssize_t, const void *, void *) noexcept nogil
@@ -67,6 +67,9 @@ cdef extern from "registry.h" nogil:
                           Py_ssize_t, const void *, const void *, void *, int64_t *) noexcept nogil
         void (*spread_row)(Py_ssize_t, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, void *,
                            Py_ssize_t) noexcept nogil
+        void (*mean_gradient)(int, int, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const void *, const void *,
+                              Py_ssize_t, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
+        int (*max_gradient)(Py_ssize_t, Py_ssize_t, const void *, const int64_t *, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
         void (*channel_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, const void *, int,
                              Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*pack_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil

@@ -100,6 +100,24 @@ FC_INLINE vec larger(vec a, vec b) {
 #endif
 }
 
+/* A set of lanes, in a mask register where there is one: from vectors of ones and zeros the compiler does not get there. */
+#if FC_AVX512 && FC_DOUBLE
+typedef __mmask8 lane_set;
+FC_INLINE lane_set equals(mask a, mask b) { return _mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b); }
+FC_INLINE vec only_where(lane_set s, vec v) { return (vec)_mm512_maskz_mov_pd(s, (__m512d)v); }
+FC_INLINE mask count_where(lane_set s, mask n) { return (mask)_mm512_mask_sub_epi64((__m512i)n, s, (__m512i)n, (__m512i)mask_of(-1)); }
+#elif FC_AVX512
+typedef __mmask16 lane_set;
+FC_INLINE lane_set equals(mask a, mask b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
+FC_INLINE vec only_where(lane_set s, vec v) { return (vec)_mm512_maskz_mov_ps(s, (__m512)v); }
+FC_INLINE mask count_where(lane_set s, mask n) { return (mask)_mm512_mask_sub_epi32((__m512i)n, s, (__m512i)n, (__m512i)mask_of(-1)); }
+#else
+typedef mask lane_set;
+FC_INLINE lane_set equals(mask a, mask b) { return FC_MASK(a == b); }
+FC_INLINE vec only_where(lane_set s, vec v) { return from_bits(s & as_bits(v)); }
+FC_INLINE mask count_where(lane_set s, mask n) { return n - s; }
+#endif
+
 /* max(x, 0); a NaN is kept, and -0.0 becomes 0.0. */
 FC_INLINE vec rectify(vec x) { return pick(FC_MASK(x <= broadcast(0)), broadcast(0), x); }
 
@@ -111,6 +129,15 @@ FC_INLINE vec rectify(vec x) { return pick(FC_MASK(x <= broadcast(0)), broadcast
 #define FC_PREFETCH(p) ((void)(p))
 #endif
 
+#if FC_AVX2 && !FC_AVX512 /* a masked load is 1 instruction here too, a masked store 40 of some processors' */
+#if FC_DOUBLE
+#define AVX2_LANES ((mask){0, 1, 2, 3})
+FC_INLINE vec load_masked(const real *p, mask m) { return (vec)_mm256_maskload_pd(p, (__m256i)m); }
+#else
+#define AVX2_LANES ((mask){0, 1, 2, 3, 4, 5, 6, 7})
+FC_INLINE vec load_masked(const real *p, mask m) { return (vec)_mm256_maskload_ps(p, (__m256i)m); }
+#endif
+#endif
 /* The first `count` lanes from p, the others zero; and the first `count` lanes to p. Nothing beyond them is touched. */
 FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
 #if FC_AVX512 /* a masked access is 1 instruction, its detour through memory about 20 */
@@ -119,10 +146,17 @@ FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
 #else
     return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
 #endif
+#elif FC_AVX2
+    return load_masked(p, FC_MASK(AVX2_LANES < mask_of((integer)count)));
 #endif
-    real lanes[VL > 0 ? VL : 1] = {0};
-    memcpy(lanes, p, (size_t)count * sizeof(real));
-    return load(lanes);
+    vec v = broadcast(0);
+#if FC_VECTORS /* lane by lane into the register: through memory the load would wait for the stores */
+    FC_UNROLL for (ptrdiff_t lane = 0; lane < VL; lane++)
+        if (lane < count) v[lane] = p[lane];
+#else
+    if (count > 0) v = *p;
+#endif
+    return v;
 }
 /* The lanes low <= lane < high of what lies at p, the others `filler`: only those are read. */
 FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real filler) {
@@ -133,10 +167,17 @@ FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real fi
 #else
     return (vec)_mm512_mask_loadu_ps((__m512)broadcast(filler), (__mmask16)bits, p);
 #endif
+#elif FC_AVX2
+    const mask inside = FC_MASK(AVX2_LANES >= mask_of((integer)low)) & FC_MASK(AVX2_LANES < mask_of((integer)high));
+    return pick(inside, load_masked(p, inside), broadcast(filler));
 #endif
-    real lanes[VL > 0 ? VL : 1];
-    for (ptrdiff_t lane = 0; lane < VL; lane++) lanes[lane] = lane >= low && lane < high ? p[lane] : filler;
-    return load(lanes);
+    if (low == 0 && high == VL) return load(p);
+    vec v = broadcast(filler);
+#if FC_VECTORS
+    FC_UNROLL for (ptrdiff_t lane = 0; lane < VL; lane++)
+        if (lane >= low && lane < high) v[lane] = p[lane];
+#endif
+    return v;
 }
 FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
 #if FC_AVX512
@@ -150,6 +191,22 @@ FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
     real lanes[VL > 0 ? VL : 1];
     store(lanes, v);
     memcpy(p, lanes, (size_t)count * sizeof(real));
+}
+
+/* The lanes low <= lane < high to p + lane: only those are written. */
+FC_INLINE void store_between(real *p, vec v, ptrdiff_t low, ptrdiff_t high) {
+#if FC_AVX512
+    const uint32_t bits = ((1u << high) - 1) & ~((1u << low) - 1);
+#if FC_DOUBLE
+    _mm512_mask_storeu_pd(p, (__mmask8)bits, (__m512d)v);
+#else
+    _mm512_mask_storeu_ps(p, (__mmask16)bits, (__m512)v);
+#endif
+    return;
+#endif
+    real lanes[VL > 0 ? VL : 1];
+    store(lanes, v);
+    for (ptrdiff_t lane = low; lane < high; lane++) p[lane] = lanes[lane];
 }
 
 #define FC_PASTE_(name, suffix) fc_##name##_##suffix

@@ -68,17 +68,18 @@ void FC_NAME(mean_taps)(ptrdiff_t count, ptrdiff_t taps, const void *slab, const
     }
 }
 
-/* share[i] = gradient[i] / (factor * divisors[i]) (divisors NULL: / factor): what each tap of window i receives. */
-void FC_NAME(share_row)(ptrdiff_t count, const void *gradient, const void *divisors, double factor, void *share) {
-    const real *from = gradient, *divisor = divisors;
+/* share[i] = gradient[i] * (factor * columns[i]): what each tap of window i receives. */
+void FC_NAME(share_row)(ptrdiff_t count, const void *gradient, const void *columns, double factor, void *share) {
+    const real *from = gradient, *column = columns;
     real *to = share;
-    if (divisor)
-        for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i] / ((real)factor * divisor[i]);
-    else
-        for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i] / (real)factor;
+    for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i] * ((real)factor * column[i]);
 }
 
-/* target[indices[i]] += gradient[i], in order. */
-void FC_NAME(scatter_add)(ptrdiff_t count, const void *gradient, const int64_t *indices, void *target) {
-    for (ptrdiff_t i = 0; i < count; i++) ((real *)target)[indices[i]] += ((const real *)gradient)[i];
+/* target[indices[i]] += gradient[i], in order; false, and nothing written there, where an index lies outside of target's pixels. */
+int FC_NAME(scatter_add)(ptrdiff_t count, const void *gradient, const int64_t *indices, ptrdiff_t pixels, void *target) {
+    for (ptrdiff_t i = 0; i < count; i++) {
+        if ((uint64_t)indices[i] >= (uint64_t)pixels) return 0;
+        ((real *)target)[indices[i]] += ((const real *)gradient)[i];
+    }
+    return 1;
 }
