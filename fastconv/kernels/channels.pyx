@@ -26,6 +26,7 @@ cdef struct Blocks:
     Py_ssize_t tiles             # of a row, for Winograd
     Py_ssize_t line              # tiles of the whole slab of a channel, those between the rows included, in whole vectors
     bint direct                  # the source serves as its own slab: nothing lies outside
+    bint outputs_first           # threads share out the output channels before the pixels: there are more weights than pixels
 
 
 cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
@@ -88,9 +89,10 @@ cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index,
 
 cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
-    cdef Py_ssize_t m0 = task % blocks.output_blocks * blocks.outputs
-    cdef Py_ssize_t row0 = task // blocks.output_blocks % blocks.row_blocks * blocks.rows
-    cdef Py_ssize_t index = task // blocks.output_blocks // blocks.row_blocks
+    cdef Py_ssize_t places = job.images * job.groups * blocks.row_blocks
+    cdef Py_ssize_t block = task // places if blocks.outputs_first else task % blocks.output_blocks
+    cdef Py_ssize_t place = task % places if blocks.outputs_first else task // blocks.output_blocks
+    cdef Py_ssize_t m0 = block * blocks.outputs, row0 = place % blocks.row_blocks * blocks.rows, index = place // blocks.row_blocks
     cdef Py_ssize_t rows = min(blocks.rows, job.OH - row0), stop = min(job.outputs, m0 + blocks.outputs)
     cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, pitch = job.columns.pitch
     cdef const char *base = slab
@@ -185,6 +187,9 @@ cdef int channels(Channels *job) noexcept nogil:
     threads = threads_for(<double> job.images * job.groups * job.outputs * job.OH * job.OW * depth)
     tasks = job.images * job.groups * blocks.row_blocks
     wanted = max(1, (TASKS_A_THREAD * threads + tasks - 1) // tasks) if threads > 1 else 1
+    blocks.outputs_first = job.outputs * depth > job.images * job.channels * job.rows.size * job.columns.size
+    if blocks.outputs_first:
+        wanted = max(wanted, threads)
     blocks.outputs = max(1, ((job.outputs + blocks.width - 1) // blocks.width + wanted - 1) // wanted) * blocks.width
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
     if tasks * blocks.output_blocks < threads and blocks.rows > 1:

@@ -266,7 +266,7 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
 cdef int correlate(Correlation *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Blocks blocks
-    cdef Py_ssize_t tasks, task, a_thread
+    cdef Py_ssize_t tasks, task, chunk, a_thread
     cdef int threads
     cdef char *workspace
     if job.images * job.groups * job.outputs * job.grid_rows * job.grid_columns == 0:
@@ -283,6 +283,8 @@ cdef int correlate(Correlation *job) noexcept nogil:
     workspace = <char *> allocate(threads * a_thread)
     if workspace == NULL:
         return -1
+    # Parts of one long row go to the threads in turns: they then read the same stretch of each channel.
+    chunk = 1 if job.grid_rows == 1 else (tasks + threads - 1) // threads
     if threads == 1:                     # a team of one would cost as much as a small layer
         note_team()
         for task in range(tasks):
@@ -290,7 +292,7 @@ cdef int correlate(Correlation *job) noexcept nogil:
     else:
         with parallel(num_threads=threads):
             note_team()
-            for task in prange(tasks, schedule="static"):
+            for task in prange(tasks, schedule="static", chunksize=chunk):
                 run_task(job, &blocks, task, workspace + threadid() * a_thread)
     release(workspace)
     return 0

@@ -90,7 +90,9 @@ cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
     cdef double tile = 0.06 + 2.7 / depth + 33.0 / (depth * shape.outputs)
     if panels:      # packing: a few vectors a step of the depth, more where rows are short, shared by the output channels of a task
         return tile + filled(shape.OH * shape.OW, shape.lanes) + max(3.5, 2.0 * shape.lanes / shape.OW) / min(shape.outputs, 64)
-    return tile + filled(shape.OH * shape.OW if pointwise else shape.OW, shape.lanes)     # a pointwise layer is one long row
+    if pointwise:   # one long row; channels lie far apart, and a tile crosses all of them
+        return tile + filled(shape.OH * shape.OW, shape.lanes) + 0.06
+    return tile + filled(shape.OW, shape.lanes)
 
 
 cdef double channel_cost(const Shape *shape) noexcept nogil:
@@ -116,7 +118,7 @@ cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
 
 
 cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
-    cdef double pixels = <double> shape.OH * shape.OW
+    cdef double pixels = <double> shape.OH * shape.OW, pack
     if winograd_tile(dataflow) > 0:
         return (winograd_cost(shape, winograd_tile(dataflow), prepared) * shape.lanes
                 / (<double> shape.channels * shape.outputs * shape.KH * shape.KW
@@ -125,7 +127,9 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
         return line_cost(shape, line_tile(dataflow), prepared)
     if dataflow == FILTERS:      # nearly a load a multiply-add, and results are stored after few of them
         return (1.1 + 4.5 / (shape.KH * shape.KW)) * filled(shape.OW, shape.lanes)
-    return (channel_cost(shape) if dataflow == CHANNELS else pixel_cost(shape, dataflow == PANELS)) + (0 if prepared else 8 / pixels)
+    # Packing the weights, which lie the wrong way round for the gradient of the input.
+    pack = 0 if prepared else 25 / pixels if shape.transposed else 8 / pixels
+    return pack + (channel_cost(shape) if dataflow == CHANNELS else pixel_cost(shape, dataflow == PANELS))
 
 
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil:

@@ -169,7 +169,8 @@ cdef int weight_product(WeightGradient *job) noexcept nogil:
     else:
         with parallel(num_threads=threads):
             note_team()
-            for task in prange(tasks, schedule="static"):
+            # Parts of the images go to the threads in turns: they then read the same stretch of each channel.
+            for task in prange(tasks, schedule="static", chunksize=1 if blocks.parts > 1 else (tasks + threads - 1) // threads):
                 run_task(job, &blocks, task, workspace + threadid() * a_thread, parts)
     release(workspace)
     if blocks.parts > 1:
