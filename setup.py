@@ -114,7 +114,7 @@ class BuildKernels(build_ext):
         self.compiler.add_include_dir(str(SOURCES))
         for extension in self.extensions:
             extension.extra_compile_args = [*BASE_FLAGS, *compile_flags]
-            extension.extra_link_args = [*link_flags, *([] if DEBUG or WINDOWS or sys.platform == "darwin" else [] if True else ["-s"])]
+            extension.extra_link_args = [*link_flags, *([] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s"])]
             if extension.name.endswith(".runtime"):
                 extension.extra_objects = self.build_kernels(compile_flags)
                 self.write_build_facts(bool(compile_flags))

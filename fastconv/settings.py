@@ -6,7 +6,7 @@ How many threads a kernel may use:
 3. else the processors that this process may use: its affinity, and its cgroup's CPU quota rounded up.
 The third is read once, at import. Small calls run on one thread whatever the limit.
 
-Whether float32 convolutions of 3 x 3 may use Winograd's algorithm, which is faster and less accurate:
+Whether float32 convolutions may use Winograd's algorithm, which is faster and less accurate:
 1. what allow_winograd said last;
 2. else FASTCONV_WINOGRAD, 0 or 1, read at import;
 3. else yes.
@@ -55,11 +55,13 @@ def get_num_threads():
 
 
 def allow_winograd(flag):
-    """Lets float32 convolutions of 3 x 3 with stride 1 use Winograd's algorithm, or keeps them to direct sums.
+    """Lets float32 convolutions use Winograd's algorithm, or keeps them to direct sums.
 
-    It needs a quarter (F(4x4, 3x3)) to less than a half (F(2x2, 3x3)) of the multiplications. Its rounding errors are
-    at most four times those of a direct sum on average, and relative to the largest terms near a pixel, not to the
-    pixel's own. Plans that are compiled already keep what they chose.
+    It suits filters of 3 x 3, 4 x 4 and 5 x 5, rows of 3 and 5 taps, and strided filters whose phases have so many
+    (11 x 11 at stride 4, 7 x 7 at stride 2); layers for which it is faster take it. It needs between a quarter and 0.6
+    of the multiplications. Its rounding errors are at most four times those of a direct sum on average (eight times
+    for the gradient of 5 x 5 weights), and relative to the largest terms near a pixel, not to the pixel's own. Plans
+    that are compiled already keep what they chose.
 
     Args:
         flag: True or False.

@@ -24,7 +24,8 @@ def dataflow_allowance(name, weight_shape, of="output", stride=1):
         factor = FIVE_TAPS if of == "grad_weight" and taps == 5 else SIX_POINTS
     if of != "grad_weight" and weight_shape[of == "output"] < 4:
         factor *= 4  # so few terms that a pixel may weigh little here and much in the same tile's unseen part
-    return {"winograd": factor, "reach": {"output": 3, "grad_input": 4 * step, "grad_weight": 5 * step}[of]}
+    reach = {"output": 3, "grad_input": 4 * step, "grad_weight": 5 * step}[of]
+    return {"winograd": factor, "reach": reach}
 
 
 def _taps(weight_shape, stride):
@@ -39,8 +40,8 @@ def assert_sums(actual, expected: Sum, dtype, winograd=0.0, reach=3):
     Rounding K products and additions in a random-walk manner errs by about sqrt(K) eps of the sum of magnitudes; the 4
     covers the last roundings, and the reference's own in float64.
 
-    winograd: what `dataflow_allowance` says. A tile of F(4x4, 3x3) mixes 6 x 6 pixels, so its errors follow the largest of
-    the sums nearby, `reach` pixels around: a dark pixel beside a bright one has the bright one's error.
+    winograd: what `dataflow_allowance` says. A tile of F(4x4, 3x3) mixes 6 x 6 pixels, so its errors follow the largest
+    of the sums nearby, `reach` pixels around: a dark pixel beside a bright one has the bright one's error.
     """
     magnitude = winograd * _largest_nearby(expected.magnitude, reach) if winograd else expected.magnitude
     with np.errstate(all="ignore"):
@@ -54,7 +55,8 @@ def allowance(weight_shape, dtype, of="output", stride=1, padding=0, dilation=1,
     suits = suits or (stride in (1, (1, 1)) and weight_shape[3] in (3, 5) and of == "output")
     if dtype != np.float32 or dilation not in (1, (1, 1)) or not suits:
         return {}
-    return dataflow_allowance("winograd4" if _taps(weight_shape, stride) == 3 else "winograd2", weight_shape, of, stride)
+    name = "winograd4" if _taps(weight_shape, stride) == 3 else "winograd2"
+    return dataflow_allowance(name, weight_shape, of, stride)
 
 
 def _largest_nearby(magnitude, reach):

@@ -4,12 +4,13 @@
       conv                             convolution: chooses a dataflow, packs the weights, runs it
         dataflow                         the choice
         correlation  channels            implicit im2col with pixels, or with output channels, in the lanes
-        winograd  filters                3 x 3 with fewer multiplications; one channel at a time
+        winograd  winograd_gradient      fewer multiplications: both gradients too, strided filters by their phases
+          tiling  planes                   tiles of an image; planes as vectors of channels
+        filters  depthwise               filters that each see one channel, and their gradients
         weight_product  weight_gradient  the gradient of the weights
-        depthwise                        gradients of filters that each see one channel
       pool  fold  gemm  elementwise    the other drivers, a file a family
         slab  arrays                   what they share: padded copies of rows; pointers out of arrays
-          runtime                      the table of kernels in use, the number of threads
+          runtime                      the table of kernels in use, the number of threads, working memory
             src/registry.def  src/kernels/*.c    the kernels, built once an instruction set and element type
 
 Nothing here validates: every array is C-contiguous, aligned, of one dtype, and of the right shape. To add a kernel, add

@@ -45,8 +45,8 @@ cdef void pack_lines(const Channels *job, const char *source, char *packed) noex
     with parallel(num_threads=threads_for(100.0 * job.groups * job.outputs * depth)):
         for i in prange(job.groups * blocks, schedule="static"):
             o = i % blocks * lanes
-            job.kernel.line_weights(job.m, depth, min(lanes, job.outputs - o), source + (i // blocks * job.outputs + o) * filter * 4, filter,
-                                    packed + i * depth * POINTS * lanes * 4)
+            job.kernel.line_weights(job.m, depth, min(lanes, job.outputs - o), source + (i // blocks * job.outputs + o) * filter * 4,
+                                    filter, packed + i * depth * POINTS * lanes * 4)
 
 
 cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
@@ -83,8 +83,8 @@ cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index,
                         offsets, job.weights + (first + m) * depth * POINTS * 4, job.bias + (first + m) * 4, job.relu,
                         stage + (r * job.OW + t0 * job.m) * lanes * 4):
                     job.doubtful[index // job.groups] = 1
-        kernel.turn_out(min(lanes, stop - m), 1, rows * job.OW, stage, 0, job.output + ((index * job.outputs + m) * plane + row0 * job.OW) * 4,
-                        plane, 0)
+        kernel.turn_out(min(lanes, stop - m), 1, rows * job.OW, stage, 0,
+                        job.output + ((index * job.outputs + m) * plane + row0 * job.OW) * 4, plane, 0)
 
 
 cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
@@ -100,7 +100,7 @@ cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, c
     cdef Py_ssize_t channel = slab_channel(&job.rows, &job.columns, kernel.lanes)
     cdef bint direct = blocks.direct
     if job.m > 0 and direct:         # what is read behind the rows has to be there
-        direct = (index + 1) * job.channels * source_plane + 3 * job.m * kernel.lanes <= job.images * job.groups * job.channels * source_plane
+        direct = 3 * job.m * kernel.lanes <= (job.images * job.groups - index - 1) * job.channels * source_plane
     if direct:
         pitch, channel = job.columns.size, source_plane
         base = source + ((row0 + job.rows.first) * pitch + job.columns.first) * job.itemsize

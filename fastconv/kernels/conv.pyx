@@ -166,13 +166,13 @@ cdef bint needs_phases(const Shape *shape) noexcept nogil:
 cdef int pack_for_winograd(Layer *layer, bint prepared) noexcept nogil:
     """Where the weights serve one call alone they are transformed on the way; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
-    cdef Py_ssize_t r = winograd_taps(shape), filters = shape.channels * shape.outputs
+    cdef Py_ssize_t r = winograd_taps(shape), pairs = shape.channels * shape.outputs
     cdef Winograd job
     if needs_phases(shape):
-        layer.phases = <char *> allocate(filters * shape.stride_h * shape.stride_w * r * r * 4)
+        layer.phases = <char *> allocate(pairs * shape.stride_h * shape.stride_w * r * r * 4)
         if layer.phases == NULL:
             return -1
-        phase_filters(layer.weights, filters, shape.KH, shape.KW, shape.stride_h, shape.stride_w, r, False, layer.phases)
+        phase_filters(layer.weights, pairs, shape.KH, shape.KW, shape.stride_h, shape.stride_w, r, False, layer.phases)
     if layer.bias != NULL and pack_bias(layer, channels_width(layer.kernel, shape.outputs)) != 0:
         return -1
     if prepared:
@@ -344,7 +344,8 @@ cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_
                    Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
     layer.shape = Shape(
         itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, H=H, W=W, KH=w.shape[2],
-        KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w, dil_h=dil_h, dil_w=dil_w, transposed=False)
+        KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w,
+        dil_h=dil_h, dil_w=dil_w, transposed=False)
     layer.weights, layer.bias = w.data, NULL
     layer.packed = layer.packed_bias = layer.phases = NULL
     layer.relu = 0
@@ -658,14 +659,15 @@ cdef int run_weights(const Layer *layer, int dataflow, Py_ssize_t images, const 
     """The gradient of the weights; -1 when memory is out. The transforms spread infinities and NaNs: then the sum is taken directly."""
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t weights = shape.groups * shape.outputs * shape.channels * shape.KH * shape.KW
-    cdef int status = 0
+    cdef int status = 0, m
     if images * shape.OH * shape.OW == 0:
         layer.kernel.fill(weights, 0, weight)
         return 0
     if dataflow < 0:
         dataflow = choose_weights(shape, winograd_allowed())
     if dataflow >= TILES4:
-        status = weight_gradient_by_tiles(layer, 4 if dataflow == TILES4 else 3 if dataflow == TILES3 else 2, images, gradient, input, weight)
+        m = 4 if dataflow == TILES4 else 3 if dataflow == TILES3 else 2
+        status = weight_gradient_by_tiles(layer, m, images, gradient, input, weight)
         if status != 0 or layer.kernel.all_finite(weights, weight):
             return status
         dataflow = PRODUCT

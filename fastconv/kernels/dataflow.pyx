@@ -19,7 +19,9 @@ cdef enum:
     MOST_PIXELS = 14                 # of a run
     LEAST_OUTPUTS = 16               # of a weight gradient: fewer do not pay for packing the taps
     WIDE_BYTES = 64                  # of a vector, where there are 32 registers of them
-    CHANNELS_BYTES = 1024 * 1024     # of the source rows that one output row reads, in all channels: they have to stay in a cache
+    # Of the source rows that one output row reads, in all channels: they have to stay in a cache. Winograd's points of them take up to
+    # three times as much.
+    CHANNELS_BYTES = 1024 * 1024
 
 
 cdef int winograd_tile(int dataflow) noexcept nogil:
@@ -53,7 +55,7 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
     if dataflow == FILTERS:
         return shape.channels == 1
     if dataflow == CHANNELS or line_tile(dataflow) > 0:
-        return (shape.channels * shape.itemsize * min(shape.KH * shape.stride_h, shape.H + 2)
+        return ((1 if dataflow == CHANNELS else 2) * shape.channels * shape.itemsize * min(shape.KH * shape.stride_h, shape.H + 2)
                 * (shape.OW * min(shape.stride_w, shape.KW) + shape.KW * shape.dil_w) <= CHANNELS_BYTES)
     return True
 
@@ -73,7 +75,7 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
     if prepared:                 # a vector of weights is read once a panel, from the last-level cache or, too large for it, from memory
         products = max(products, 13 if weights * shape.lanes * 4 > CACHE_BYTES else 4)
     else:                        # or made: its filters fetched, then point by point
-        products += 5 + 280.0 / points
+        products += 0.2 * points + 200.0 / points
     return weights * products + points * tiles * (8 * (ceil_to(channels, shape.lanes) / shape.lanes) + 14 * vectors)
 
 
@@ -87,7 +89,7 @@ cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
     cdef bint pointwise = (shape.KH == 1 and shape.KW == 1 and shape.stride_h == 1 and shape.stride_w == 1
                            and shape.pad_h == 0 and shape.pad_w == 0)
     cdef double depth = <double> shape.channels * shape.KH * shape.KW
-    cdef double tile = 0.06 + 2.7 / depth + 33.0 / (depth * shape.outputs)
+    cdef double tile = 0.06 + 2.7 / depth + 20.0 / (depth * shape.outputs)
     if panels:      # packing: a few vectors a step of the depth, more where rows are short, shared by the output channels of a task
         return tile + filled(shape.OH * shape.OW, shape.lanes) + max(3.5, 2.0 * shape.lanes / shape.OW) / min(shape.outputs, 64)
     if pointwise:   # one long row; channels lie far apart, and a tile crosses all of them
@@ -126,7 +128,7 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
     if line_tile(dataflow) > 0:
         return line_cost(shape, line_tile(dataflow), prepared)
     if dataflow == FILTERS:      # nearly a load a multiply-add, and results are stored after few of them
-        return (1.1 + 4.5 / (shape.KH * shape.KW)) * filled(shape.OW, shape.lanes)
+        return (1.5 if shape.KH == 3 and shape.KW == 3 else 1.25 + 4.5 / (shape.KH * shape.KW)) * filled(shape.OW, shape.lanes)
     # Packing the weights, which lie the wrong way round for the gradient of the input.
     pack = 0 if prepared else 25 / pixels if shape.transposed else 8 / pixels
     return pack + (channel_cost(shape) if dataflow == CHANNELS else pixel_cost(shape, dataflow == PANELS))
@@ -136,7 +138,7 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
     """The possible dataflow of least cost; `prepared`: the weights are packed once for many calls; `winograd`: it is allowed."""
     cdef int dataflow, best = PANELS if shape.transposed and shape.stride_h * shape.stride_w > 1 else ROWS
     cdef double least, here
-    if shape.channels == 1 and shape.outputs < 4:      # a tile of so few rows waits for its own results
+    if possible(shape, FILTERS) and shape.outputs < 4:      # a tile of so few rows waits for its own results
         return FILTERS
     least = cost(shape, best, prepared)
     for dataflow in range(DATAFLOWS):

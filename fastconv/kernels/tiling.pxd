@@ -14,7 +14,18 @@ cdef struct Panel:
     Py_ssize_t tiles
 
 
-cdef inline Tiling tiling(int n, int m, Py_ssize_t images, Py_ssize_t height, Py_ssize_t width, Py_ssize_t most) noexcept nogil:
+cdef inline Py_ssize_t even_rows(Py_ssize_t rows, Py_ssize_t most, Py_ssize_t images, int threads) noexcept nogil:
+    """Rows of tiles of a panel, at most `most`: those that leave the busiest thread the fewest; of these the most."""
+    cdef Py_ssize_t r, load, best = most, least = -1
+    for r in range(most, 0, -1):
+        load = (images * ((rows + r - 1) // r) + threads - 1) // threads * r
+        if least < 0 or load < least:
+            least, best = load, r
+    return best
+
+
+cdef inline Tiling tiling(int n, int m, Py_ssize_t images, Py_ssize_t height, Py_ssize_t width, Py_ssize_t most,
+                          int threads) noexcept nogil:
     """The tiles of `images` images of height x width outputs, at most about `most` a panel."""
     cdef Tiling t
     t.n, t.m, t.images = n, m, images
@@ -26,8 +37,7 @@ cdef inline Tiling tiling(int n, int m, Py_ssize_t images, Py_ssize_t height, Py
         t.panel_images = (images + (images + t.panel_images - 1) // t.panel_images - 1) // (
             (images + t.panel_images - 1) // t.panel_images)
     elif t.columns <= most:
-        t.row_panels = (t.rows + most // t.columns - 1) // (most // t.columns)
-        t.panel_rows = (t.rows + t.row_panels - 1) // t.row_panels
+        t.panel_rows = even_rows(t.rows, most // t.columns, images, threads)
         t.row_panels = (t.rows + t.panel_rows - 1) // t.panel_rows
     else:
         t.panel_rows, t.row_panels = 1, t.rows

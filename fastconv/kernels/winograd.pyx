@@ -20,7 +20,8 @@ cdef enum:
     PANEL_BYTES = 640 * 1024     # of points: a part of the second-level cache
     MOST_TILES = 56
     LEAST_TILES = 14             # fewer do not pay for reading the weights
-    TOGETHER_BYTES = 3 * 1024 * 1024     # of points that are transformed together, a thread
+    TOGETHER_BYTES = 2 * 1024 * 1024     # of points that are transformed together, a thread
+    PRODUCT_BYTES = 1024 * 1024          # of their products, a thread
     PART = 128                   # source channels whose weights are transformed on the way
 
 cdef struct Layout:
@@ -47,7 +48,8 @@ cdef Py_ssize_t winograd_size(const Winograd *job) noexcept nogil:
     return (job.outputs + width - 1) // width * (job.m + job.r - 1) * (job.m + job.r - 1) * point_bytes(job.channels, width)
 
 
-cdef void pack_part(const Winograd *job, Py_ssize_t block, Py_ssize_t width, Py_ssize_t c0, Py_ssize_t channels, char *packed) noexcept nogil:
+cdef void pack_part(const Winograd *job, Py_ssize_t block, Py_ssize_t width, Py_ssize_t c0, Py_ssize_t channels,
+                    char *packed) noexcept nogil:
     """Some channels of one block of output channels, to (points, channels, width)."""
     job.kernel.winograd_weights(job.m + job.r - 1, job.r, channels, min(width, job.outputs - block * width), width,
                                 job.weights + (block * width * job.output_stride + c0 * job.depth_stride) * 4, job.output_stride,
@@ -156,7 +158,8 @@ cdef void block_task(const Winograd *job, const Layout *layout, Py_ssize_t first
         finish(job, layout, &panel, block, products + i * layout.product_bytes, patch)
 
 
-cdef void transform_task(const Winograd *job, const Layout *layout, Py_ssize_t index, Py_ssize_t v, char *points, char *patch) noexcept nogil:
+cdef void transform_task(const Winograd *job, const Layout *layout, Py_ssize_t index, Py_ssize_t v, char *points,
+                         char *patch) noexcept nogil:
     cdef Panel panel = panel_of(&layout.tiles, index)
     cdef Py_ssize_t lanes = job.kernel.lanes
     points_of(job.kernel, &layout.tiles, &panel, &job.source, False, v * lanes, min(lanes, job.channels - v * lanes), patch,
@@ -191,7 +194,7 @@ cdef int run_alone(const Winograd *job, const Layout *layout, int threads) noexc
 
 
 cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t together, int threads) noexcept nogil:
-    cdef Py_ssize_t a_thread = layout.patch_bytes + layout.product_bytes, first = 0, count, i
+    cdef Py_ssize_t a_thread = layout.patch_bytes + layout.product_bytes, first = 0, i
     cdef bint on_the_way = job.packed == NULL
     cdef char *points
     cdef char *workspace
@@ -221,30 +224,36 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
 cdef int winograd(Winograd *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Layout layout
-    cdef Py_ssize_t lanes = job.kernel.lanes, n = job.m + job.r - 1, a_tile, most, together
+    cdef Py_ssize_t lanes = job.kernel.lanes, n = job.m + job.r - 1, a_tile, most, together, tiles, share
     cdef int threads, status
+    cdef bint alone
     cdef char *packed = NULL
     layout.points, layout.vectors = n * n, (job.channels + lanes - 1) // lanes
     layout.width = channels_width(job.kernel, job.outputs)
     layout.blocks = (job.outputs + layout.width - 1) // layout.width
     a_tile = layout.points * layout.vectors * lanes * 4
     most = min(max(PANEL_BYTES // a_tile, LEAST_TILES), MOST_TILES)
-    layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, most)
-    threads = threads_for(<double> job.images * layout.tiles.rows * layout.tiles.columns * layout.points * job.channels * job.outputs)
-    if threads > 1 and layout.tiles.count == 1:
-        layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, (layout.tiles.most + 1) // 2)
+    tiles = (job.OH + job.m - 1) // job.m * ((job.OW + job.m - 1) // job.m)
+    threads = threads_for(<double> job.images * tiles * layout.points * job.channels * job.outputs)
+    if threads > 1 and job.images * tiles <= most:
+        most = (job.images * tiles + 1) // 2
+    layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, most, threads)
     layout.panel_bytes = a_tile * layout.tiles.most
     layout.product_bytes = ceil_to(layout.points * layout.tiles.most * layout.width * 4, 64)
     layout.patch_bytes = ceil_to(patch_elements(&layout.tiles, lanes) * 4, 64)
     layout.part_bytes = layout.points * point_bytes(PART, layout.width)
     together = max(1, min(layout.tiles.count, TOGETHER_BYTES * threads // layout.panel_bytes))
-    if job.packed == NULL and (together < layout.tiles.count or layout.blocks < 2 * threads):
+    if job.packed == NULL and (together < layout.tiles.count or together * layout.product_bytes > PRODUCT_BYTES
+                               or layout.blocks < 2 * threads):
         packed = <char *> allocate(winograd_size(job))
         if packed == NULL:
             return -1
         pack_winograd(job, packed)
         job.packed = packed
-    if job.packed != NULL and (threads == 1 or layout.tiles.count >= 4 * threads):
+    # The busiest thread's share of the panels: alone they need to be many, or even.
+    share = (layout.tiles.count + threads - 1) // threads * layout.tiles.most
+    alone = layout.tiles.most >= LEAST_TILES and share * threads * 7 <= job.images * tiles * 8
+    if job.packed != NULL and (threads == 1 or alone or layout.tiles.count >= 8 * threads):
         status = run_alone(job, &layout, threads)
     else:
         status = run_together(job, &layout, together, threads)

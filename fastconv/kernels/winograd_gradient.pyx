@@ -15,7 +15,7 @@ from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, po
 
 cdef enum:
     PANEL_TILES = 56             # a task of the transforms
-    GROUP_BYTES = 4 * 1024 * 1024        # of transformed tiles, and a quarter of what transformed weights take
+    GROUP_BYTES = 3 * 1024 * 1024        # of transformed tiles, and a quarter of what transformed weights take
     BLOCK_OUTPUTS = 32           # times tile_vectors vectors of source channels: their points stay in the second-level cache
 
 cdef struct Layout:
@@ -84,10 +84,11 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
     layout.points = n * n
     layout.source_vectors, layout.gradient_vectors = (job.channels + lanes - 1) // lanes, (job.outputs + lanes - 1) // lanes
     vectors = layout.source_vectors + layout.gradient_vectors
-    layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, PANEL_TILES)
+    layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, PANEL_TILES, 1)
     threads = threads_for(<double> job.images * layout.tiles.rows * layout.tiles.columns * layout.points * job.channels * job.outputs)
     a_tile = layout.points * vectors * lanes * 4
-    layout.panels = min(layout.tiles.count, max(1, (GROUP_BYTES + layout.points * job.channels * job.outputs) // a_tile // layout.tiles.most))
+    most = (GROUP_BYTES + layout.points * job.channels * job.outputs) // a_tile
+    layout.panels = min(layout.tiles.count, max(1, most // layout.tiles.most))
     layout.output_blocks = (job.outputs + BLOCK_OUTPUTS - 1) // BLOCK_OUTPUTS
     layout.channel_blocks = (layout.source_vectors + job.kernel.tile_vectors - 1) // job.kernel.tile_vectors
     layout.patch_bytes = (patch_elements(&layout.tiles, lanes) * 4 + 63) // 64 * 64

@@ -20,7 +20,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
         input_shape: the shape of one image or row, without the batch: (1, 28, 28).
         batch: the largest number of images a call; memory is laid out for so many.
         dataflow: the name of the one that computes the network's only convolution; None: the one thought fastest. The
-            names: "panels", "rows", "filters", "winograd4", "winograd2".
+            names: "panels", "rows", "channels", "filters", "winograd4", "winograd3", "winograd2", "lines4", "lines2".
         dtype: np.float32 or np.float64, for a network without weights; None: that of the weights, or np.float32.
 
     Returns:

@@ -49,7 +49,10 @@ def _compiled(layer, input, weight, bias, grad_output):
     conv.load_state_dict({"weight": weight, "bias": bias})
     plan = fc.compile(conv, input.shape[1:], batch=layer["batch"])
     output = np.empty(layer["output_shape"], input.dtype)
-    return {"compile": (lambda: plan(input, out=output), lambda y: {"output": output})}
+    return {
+        "compile, out": (lambda: plan(input, out=output), lambda y: {"output": output}),
+        "compile": (lambda: plan(input), lambda y: {"output": y}),
+    }
 
 
 def _plain(layer, input, weight, bias, grad_output):
