@@ -1,7 +1,8 @@
 """The compiled room: drivers in Cython (loops, blocking, packing, threads) over register tiles and transforms in C.
 
     functional/  plan/                 check and allocate; call
-      conv                             convolution: chooses a dataflow, packs the weights, runs it
+      conv                             convolution, and its gradients
+        layer  run                       a layer with its weights packed; the driver of its dataflow, run
         dataflow                         the choice
         correlation  channels            implicit im2col with pixels, or with output channels, in the lanes
         winograd  winograd_gradient      fewer multiplications: both gradients too, strided filters by their phases

@@ -13,7 +13,7 @@ With Winograd's minimal filtering along the rows (m > 0) the slab is turned into
 from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
-from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
     SLAB_BYTES = 256 * 1024      # a part of the second-level cache; a slab has at least one output row
@@ -27,10 +27,6 @@ cdef struct Blocks:
     Py_ssize_t line              # tiles of the whole slab of a channel, those between the rows included, in whole vectors
     bint direct                  # the source serves as its own slab: nothing lies outside
     bint outputs_first           # threads share out the output channels before the pixels: there are more weights than pixels
-
-
-cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
-    return (a + multiple - 1) // multiple * multiple
 
 
 cdef Py_ssize_t channels_width(const fc_kernels *kernel, Py_ssize_t outputs) noexcept nogil:

@@ -15,9 +15,7 @@ from cython.parallel cimport parallel, prange, threadid
 from fastconv.kernels.runtime cimport (
     allocate, fc_kernels, fc_segment, fc_tile, note_team, release, threads_for,
 )
-from fastconv.kernels.slab cimport (
-    axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset,
-)
+from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
     DEPTH = 256                  # of a part, where no panel is packed
@@ -57,10 +55,6 @@ cdef void flatten(Correlation *job) noexcept nogil:
             and job.height == job.grid_rows and job.width == job.grid_columns):
         job.rows.size, job.grid_rows, job.height = 1, 1, 1
         job.columns.size, job.grid_columns, job.width = pixels, pixels, pixels
-
-
-cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
-    return (a + multiple - 1) // multiple * multiple
 
 
 cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept nogil:

@@ -3,14 +3,11 @@
 Each dataflow has a cost: the cycles that a multiply-add of the direct sum takes, per lane. A register tile at full speed costs 1. The
 choice depends on the layer's shape alone, never on the batch or the threads, because Winograd's bits differ from a direct sum's.
 """
+from fastconv.kernels.slab cimport ceil_to
 from fastconv.kernels.winograd cimport MOST_CHANNELS
 
 NAMES = ("panels", "rows", "channels", "filters", "winograd4", "winograd3", "winograd2", "lines4", "lines2")
 WEIGHT_NAMES = ("lanes", "product", "filters", "winograd4", "winograd3", "winograd2")
-
-
-cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
-    return (a + multiple - 1) // multiple * multiple
 
 
 cdef enum:

@@ -92,6 +92,10 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return -((-a) // b) if a < 0 else (a + b - 1) // b
 
 
+cdef inline Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
+    return (a + multiple - 1) // multiple * multiple
+
+
 cdef inline void slab_pack(const fc_kernels *kernel, Py_ssize_t itemsize, const Axis *rows, const Axis *columns,
                            const char *source, Py_ssize_t channels, Py_ssize_t channel_stride,
                            Py_ssize_t row0, Py_ssize_t row_count, Py_ssize_t column0, Py_ssize_t column_count,

@@ -12,7 +12,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
 from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
-from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
     TASK_OUTPUTS = 32            # output channels a task: they pay for the packing of the slab
@@ -27,10 +27,6 @@ cdef struct Blocks:
     Py_ssize_t channels, channel_blocks
     Py_ssize_t parts                     # of images x row blocks x column blocks
     Py_ssize_t slab_bytes, gradient_bytes, sums_bytes, table_bytes
-
-
-cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
-    return (a + multiple - 1) // multiple * multiple
 
 
 cdef void flatten(WeightGradient *job) noexcept nogil:

@@ -11,7 +11,7 @@ are added in order.
 from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.runtime cimport allocate, fc_kernels, fc_tile, note_team, release, threads_for
-from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 from fastconv.kernels.weight_gradient cimport WeightGradient
 
 cdef enum:
@@ -26,10 +26,6 @@ cdef struct Blocks:
     Py_ssize_t outputs, output_blocks, taps, tap_blocks, parts
     Py_ssize_t slab_bytes, gradient_bytes, panel_bytes, table_bytes
     bint direct                  # the source serves as its own slab: nothing lies outside
-
-
-cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
-    return (a + multiple - 1) // multiple * multiple
 
 
 cdef void choose_blocks(WeightGradient *job, Blocks *blocks) noexcept nogil:

@@ -14,6 +14,7 @@ from cython.parallel cimport parallel, prange, threadid
 from fastconv.kernels.channels cimport channels_width
 from fastconv.kernels.planes cimport planes_write
 from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
+from fastconv.kernels.slab cimport ceil_to
 from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
 
 cdef enum:
@@ -31,10 +32,6 @@ cdef struct Layout:
     Py_ssize_t width, blocks     # output channels a block; blocks
     Py_ssize_t panel_bytes       # transformed pixels of a panel
     Py_ssize_t product_bytes, patch_bytes, part_bytes
-
-
-cdef Py_ssize_t ceil_to(Py_ssize_t a, Py_ssize_t multiple) noexcept nogil:
-    return (a + multiple - 1) // multiple * multiple
 
 
 cdef Py_ssize_t point_bytes(Py_ssize_t channels, Py_ssize_t width) noexcept nogil:

@@ -5,28 +5,25 @@
 #include "shuffle.h"
 #include "tiles.h"
 
+#if FC_VECTORS
 /* The m columns of a vector of neighbouring tiles: column[j] lane t = row[m * t + j]. */
 FC_INLINE void load_columns(const int m, const real *row, vec *column) {
-#if FC_VECTORS
-    if (m == 4) {
-        const vec a = load(row), b = load(row + VL), c = load(row + 2 * VL), d = load(row + 3 * VL);
-        const vec e0 = evens(a, b), e1 = evens(c, d), o0 = odds(a, b), o1 = odds(c, d);
-        column[0] = evens(e0, e1);
-        column[2] = odds(e0, e1);
-        column[1] = evens(o0, o1);
-        column[3] = odds(o0, o1);
+    const vec a = load(row), b = load(row + VL);
+    if (m == 2) {
+        column[0] = evens(a, b);
+        column[1] = odds(a, b);
         return;
     }
-    const vec a = load(row), b = load(row + VL);
-    column[0] = evens(a, b);
-    column[1] = odds(a, b);
-#else
-    for (int j = 0; j < m; j++) column[j] = row[j];
-#endif
+    const vec c = load(row + 2 * VL), d = load(row + 3 * VL);
+    const vec e0 = evens(a, b), e1 = evens(c, d), o0 = odds(a, b), o1 = odds(c, d);
+    column[0] = evens(e0, e1);
+    column[2] = odds(e0, e1);
+    column[1] = evens(o0, o1);
+    column[3] = odds(o0, o1);
 }
 
 FC_INLINE void points_body(const int m, ptrdiff_t tiles, const real *row, real *points, ptrdiff_t point_stride) {
-    vec column[12]; /* of these tiles, of the next ones, ... */
+    vec column[8]; /* of these tiles, then of the next ones */
     load_columns(m, row, column);
     for (ptrdiff_t t = 0; t < tiles; t += VL) {
         vec pixels[MOST_POINTS], result[MOST_POINTS];
@@ -44,6 +41,15 @@ FC_INLINE void points_body(const int m, ptrdiff_t tiles, const real *row, real *
         FC_UNROLL for (int j = 0; j < m; j++) column[j] = column[m + j];
     }
 }
+#else
+FC_INLINE void points_body(const int m, ptrdiff_t tiles, const real *row, real *points, ptrdiff_t point_stride) {
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        vec result[MOST_POINTS];
+        transform_pixels(MOST_POINTS, row + t * m, result);
+        for (int j = 0; j < MOST_POINTS; j++) points[j * point_stride + t] = result[j];
+    }
+}
+#endif
 
 /* points[p * point_stride + t] = point p of the pixels row[m * t], ..., row[m * t + 5]. Whole vectors are read and written: 2 m vectors
  * behind the last whole one of the row have to be there. */
