@@ -23,6 +23,7 @@ cdef enum:
 cdef struct Blocks:
     Py_ssize_t rows, row_blocks, outputs, output_blocks, width, runs
     Py_ssize_t slab_bytes, point_bytes, stage_bytes
+    Py_ssize_t step_h, step_w    # strides: a pixel is read for itself, so its neighbour may lie anywhere
     Py_ssize_t tiles             # of a row, for Winograd
     Py_ssize_t line              # tiles of the whole slab of a channel, those between the rows included, in whole vectors
     bint direct                  # the source serves as its own slab: nothing lies outside
@@ -56,7 +57,8 @@ cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index
             for run in range(blocks.runs):
                 p0, p1 = job.OW * run // blocks.runs, job.OW * (run + 1) // blocks.runs
                 kernel.channel_tile(
-                    depth, width // kernel.lanes, p1 - p0, base + (r * pitch + p0) * itemsize, offsets,
+                    depth, width // kernel.lanes, p1 - p0, blocks.step_w,
+                    base + (r * blocks.step_h * pitch + p0 * blocks.step_w) * itemsize, offsets,
                     job.weights + (first + m) * depth * itemsize, job.bias + (first + m) * itemsize, job.relu, min(width, stop - m),
                     job.output + ((index * job.outputs + m) * plane + (row0 + r) * job.OW + p0) * itemsize, plane)
 
@@ -99,9 +101,10 @@ cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, c
         direct = 3 * job.m * kernel.lanes <= (job.images * job.groups - index - 1) * job.channels * source_plane
     if direct:
         pitch, channel = job.columns.size, source_plane
-        base = source + ((row0 + job.rows.first) * pitch + job.columns.first) * job.itemsize
+        base = source + ((row0 * blocks.step_h + job.rows.first) * pitch + job.columns.first) * job.itemsize
     else:
-        slab_pack(kernel, job.itemsize, &job.rows, &job.columns, source, job.channels, source_plane, row0, rows, 0, job.OW, 0, slab)
+        slab_pack(kernel, job.itemsize, &job.rows, &job.columns, source, job.channels, source_plane, row0 * blocks.step_h,
+                  span(rows, blocks.step_h), 0, span(job.OW, blocks.step_w), 0, slab)
     if job.m > 0:
         run_lines(job, blocks, index, row0, rows, m0, stop, base, channel, offsets, slab + blocks.slab_bytes)
     else:
@@ -140,10 +143,15 @@ cdef void measure_points(const Channels *job, Blocks *blocks) noexcept nogil:
         blocks.stage_bytes = (blocks.rows * job.OW + job.m) * lanes * 4
 
 
+cdef Py_ssize_t span(Py_ssize_t outputs, Py_ssize_t step) noexcept nogil:
+    """Places of the source from the first output's to the last one's."""
+    return (outputs - 1) * step + 1
+
+
 cdef void set_rows(Channels *job, Blocks *blocks, Py_ssize_t rows) noexcept nogil:
     blocks.rows = rows
     blocks.row_blocks = (job.OH + rows - 1) // rows
-    axis_layout(&job.rows, rows, False)
+    axis_layout(&job.rows, span(rows, blocks.step_h), False)
     measure_points(job, blocks)
     blocks.slab_bytes = 0
     if job.m > 0 or not blocks.direct:
@@ -162,6 +170,8 @@ cdef int channels(Channels *job) noexcept nogil:
     cdef int threads
     axis_measure(&job.rows)
     axis_measure(&job.columns)
+    blocks.step_h, blocks.step_w = job.rows.step, job.columns.step
+    job.rows.step = job.columns.step = 1             # the slab is a plain copy with its padding, whatever the stride
     blocks.width = lanes if job.m > 0 else channels_width(job.kernel, job.outputs)
     if job.m > 0:
         blocks.tiles = (job.OW + job.m - 1) // job.m
@@ -169,10 +179,10 @@ cdef int channels(Channels *job) noexcept nogil:
     else:
         most = job.kernel.channel_pixels[blocks.width // lanes - 1]
         blocks.runs = (job.OW + most - 1) // most
-    blocks.direct = (job.rows.step == 1 and job.columns.step == 1 and job.rows.first >= 0 and job.columns.first >= 0
-                     and job.OH - 1 + job.rows.first + job.rows.reach < job.rows.size
-                     and job.OW - 1 + job.columns.first + job.columns.reach < job.columns.size)
-    axis_layout(&job.columns, job.OW, False)
+    blocks.direct = (job.rows.first >= 0 and job.columns.first >= 0
+                     and (job.OH - 1) * blocks.step_h + job.rows.first + job.rows.reach < job.rows.size
+                     and (job.OW - 1) * blocks.step_w + job.columns.first + job.columns.reach < job.columns.size)
+    axis_layout(&job.columns, span(job.OW, blocks.step_w), False)
     if job.m > 0:                        # tiles begin anew in each row, and the last one reads no other row
         job.columns.pitch = ceil_to(blocks.tiles * job.m + POINTS - job.m, job.m)
         blocks.direct = blocks.direct and job.columns.pitch == job.columns.size

@@ -52,8 +52,8 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
     if dataflow == FILTERS:
         return shape.channels == 1
     if dataflow == CHANNELS or line_tile(dataflow) > 0:
-        return ((1 if dataflow == CHANNELS else 2) * shape.channels * shape.itemsize * min(shape.KH * shape.stride_h, shape.H + 2)
-                * (shape.OW * min(shape.stride_w, shape.KW) + shape.KW * shape.dil_w) <= CHANNELS_BYTES)
+        return ((1 if dataflow == CHANNELS else 2) * shape.channels * shape.itemsize * ((shape.KH - 1) * shape.dil_h + 1)
+                * ((shape.OW - 1) * shape.stride_w + (shape.KW - 1) * shape.dil_w + 1) <= CHANNELS_BYTES)
     return True
 
 
@@ -87,30 +87,30 @@ cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
                            and shape.pad_h == 0 and shape.pad_w == 0)
     cdef double depth = <double> shape.channels * shape.KH * shape.KW
     cdef double tile = 0.06 + 2.7 / depth + 20.0 / (depth * shape.outputs)
+    if shape.stride_h * shape.stride_w > 1 and not shape.transposed:     # the source is sorted by its phases, element by element
+        tile += ((1.0 if shape.stride_w == 2 else 2.0) * shape.lanes * shape.H * shape.W
+                 / (<double> shape.outputs * shape.KH * shape.KW * shape.OH * shape.OW))
     if panels:      # packing: a few vectors a step of the depth, more where rows are short, shared by the output channels of a task
         return tile + filled(shape.OH * shape.OW, shape.lanes) + max(3.5, 2.0 * shape.lanes / shape.OW) / min(shape.outputs, 64)
     if pointwise:   # one long row; channels lie far apart, and a tile crosses all of them
         return tile + filled(shape.OH * shape.OW, shape.lanes) + 0.06
-    return tile + filled(shape.OW, shape.lanes)
+    # Half of the short vectors, where they are not packed, lie across two cache lines; of the long ones nearly all do, but are fewer.
+    return tile + filled(shape.OW, shape.lanes) + (0.07 if shape.lanes * shape.itemsize < WIDE_BYTES else 0)
 
 
 cdef double channel_cost(const Shape *shape) noexcept nogil:
     """Output channels in the lanes; turning a run of results around costs about 12 steps."""
     cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
-    cdef double weights = 0
-    if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES:
-        weights += 0.08
-    if shape.lanes * shape.itemsize < WIDE_BYTES and shape.OW >= 2 * MOST_PIXELS:
-        # Of 16 registers few hold pixels: each short run of a long row fetches all weights anew, from the second-level cache.
-        weights += 0.08
+    cdef double weights = 0.08 if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0
     return filled(shape.outputs, shape.lanes) * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth + weights
 
 
 cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
-    """6 multiply-adds for m outputs of KW taps; making points of a vector of pixels costs about 26 steps, of weights 150."""
+    """6 multiply-adds for m outputs of KW taps (with 16 registers nearly a load each); making points of a vector of pixels costs about 26
+    steps, of weights 150."""
     cdef Py_ssize_t tiles = ceil_to(shape.OW, m) // m, depth = shape.channels * shape.KH * shape.KW
     cdef double pixels = <double> shape.OH * shape.OW, lanes = filled(shape.outputs, shape.lanes)
-    return (lanes * 6.9 * tiles / (shape.KW * shape.OW) + 10.0 / depth
+    return (lanes * (6.9 if shape.lanes * shape.itemsize >= WIDE_BYTES else 10.5) * tiles / (shape.KW * shape.OW) + 10.0 / depth
             + 26.0 * tiles / (<double> shape.outputs * shape.KH * shape.KW * shape.OW)
             + (0 if prepared else 150 * lanes / (shape.KW * pixels))
             + (0.08 if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
