@@ -1,0 +1,124 @@
+"""Arguments of the operators: parsing, shape arithmetic, and the words of every error. A file a family.
+
+Nothing compiled is imported here and nothing is computed on the data. The functions are called once per operator call,
+and LeNet at batch 1 takes microseconds: the cheap test comes first, and an error is worded only when there is one.
+
+Sizes are Python integers throughout, so no product can wrap; `sizes` refuses what does not fit into 64 bits before
+anything is allocated.
+"""
+
+from fastconv._arguments.arrays import (
+    FLOAT32,
+    FLOAT64,
+    FLOATS,
+    INT64,
+    bias,
+    contiguous,
+    dtype,
+    floats,
+    foreign,
+    gradient,
+    integers,
+    output,
+    same_shape,
+)
+from fastconv._arguments.conv import (
+    conv2d,
+    conv_padding,
+    groups,
+)
+from fastconv._arguments.dense import (
+    flatten,
+    flatten_without_batch,
+    linear,
+    linear_bias,
+)
+from fastconv._arguments.loss import (
+    broadcast,
+    class_targets,
+    class_weights,
+    logits,
+    loss_gradient,
+    loss_weights,
+    reduction,
+    smoothing,
+)
+from fastconv._arguments.numbers import (
+    axis,
+    choice,
+    flag,
+    integer,
+    mask,
+    not_inplace,
+    pair,
+    position,
+    seed,
+    shape,
+    type_name,
+)
+from fastconv._arguments.pool import (
+    divisor,
+    plane_indices,
+    plane_indices_error,
+    pool2d,
+    pool_padding,
+)
+from fastconv._arguments.sizes import (
+    check_parameters,
+)
+from fastconv._arguments.windows import (
+    fold,
+    unfold,
+    unfold_input,
+)
+
+__all__ = [
+    "FLOAT32",
+    "FLOAT64",
+    "FLOATS",
+    "INT64",
+    "axis",
+    "bias",
+    "broadcast",
+    "check_parameters",
+    "choice",
+    "class_targets",
+    "class_weights",
+    "contiguous",
+    "conv2d",
+    "conv_padding",
+    "divisor",
+    "dtype",
+    "flag",
+    "flatten",
+    "flatten_without_batch",
+    "floats",
+    "fold",
+    "foreign",
+    "gradient",
+    "groups",
+    "integer",
+    "integers",
+    "linear",
+    "linear_bias",
+    "logits",
+    "loss_gradient",
+    "loss_weights",
+    "mask",
+    "not_inplace",
+    "output",
+    "pair",
+    "plane_indices",
+    "plane_indices_error",
+    "pool2d",
+    "pool_padding",
+    "position",
+    "reduction",
+    "same_shape",
+    "seed",
+    "shape",
+    "smoothing",
+    "type_name",
+    "unfold",
+    "unfold_input",
+]

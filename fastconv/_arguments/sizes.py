@@ -1,0 +1,41 @@
+"""Limits on shapes: what does not fit into 64 bits is refused before anything is allocated."""
+
+from fastconv._arguments.numbers import INT64_MAX
+
+# Elements of one padded image. No memory holds so many, and with it no size or index in a kernel can leave 64 bits.
+_LARGEST_IMAGE = 2**46
+
+
+def check_bytes(sizes, name):
+    """Refuses an array of more than 2^63 - 1 bytes. Zeros count as ones: strides are multiplied all the same."""
+    total = 8
+    for size in sizes:
+        total *= size or 1
+    if total > INT64_MAX:
+        raise ValueError(f"{name} of shape {tuple(sizes)} needs more than 2^63 - 1 bytes")
+
+
+def check_parameters(sizes, name):
+    """A parameter's shape, before it is drawn."""
+    check_bytes(sizes, name)
+
+
+def check_padded(sizes, padded_h, padded_w, padding):
+    if (sizes[-3] or 1) * padded_h * padded_w > _LARGEST_IMAGE:
+        raise ValueError(
+            f"padding={padding} makes an image of {sizes[-3]} x {padded_h} x {padded_w}, more than the "
+            f"{_LARGEST_IMAGE} elements that an operator takes (input has shape {sizes})"
+        )
+
+
+def image_rank(sizes, name):
+    if len(sizes) != 4 and len(sizes) != 3:
+        raise ValueError(f"{name} must have 4 dimensions (N, C, H, W) or 3 (C, H, W), got shape {sizes}")
+
+
+def reach_error(sizes, kernel, dilation, padding, padded_h, padded_w):
+    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    return ValueError(
+        f"kernel_size={kernel} with dilation={dilation} covers {span[0]} x {span[1]} pixels, more than the padded "
+        f"input of {padded_h} x {padded_w} (input has shape {sizes}, padding={padding})"
+    )

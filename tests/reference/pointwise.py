@@ -1,0 +1,113 @@
+"""Activations and losses."""
+
+import numpy as np
+
+
+def relu(x):
+    x = x.astype(np.float64)
+    return np.where(x <= 0, 0.0, x)  # NaN stays NaN
+
+
+def relu_backward(grad_output, x):
+    return np.where(x > 0, grad_output.astype(np.float64), 0.0)
+
+
+def sigmoid(x):
+    x = x.astype(np.float64)
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def sigmoid_backward(grad_output, y):
+    grad_output, y = grad_output.astype(np.float64), y.astype(np.float64)
+    return grad_output * y * (1 - y)
+
+
+def tanh(x):
+    return np.tanh(x.astype(np.float64))
+
+
+def tanh_backward(grad_output, y):
+    grad_output, y = grad_output.astype(np.float64), y.astype(np.float64)
+    return grad_output * (1 - y * y)
+
+
+def log_softmax(x, dim=-1):
+    x = x.astype(np.float64)
+    with np.errstate(all="ignore"):
+        x = x - x.max(axis=dim, keepdims=True)
+        return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
+
+
+def softmax(x, dim=-1):
+    with np.errstate(all="ignore"):
+        return np.exp(log_softmax(x, dim))
+
+
+def softmax_backward(grad_output, y, dim=-1):
+    grad_output, y = grad_output.astype(np.float64), y.astype(np.float64)
+    return y * (grad_output - (grad_output * y).sum(axis=dim, keepdims=True))
+
+
+def log_softmax_backward(grad_output, y, dim=-1):
+    grad_output, y = grad_output.astype(np.float64), y.astype(np.float64)
+    return grad_output - np.exp(y) * grad_output.sum(axis=dim, keepdims=True)
+
+
+def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """The classes stand on axis 1 (axis 0 of an unbatched input)."""
+    return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[0]
+
+
+def cross_entropy_backward(
+    grad_output, input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0
+):
+    """The loss is linear in the log-probabilities: its gradient there is found sample by sample, then taken through."""
+    share = _cross_entropy(input, target, weight, ignore_index, "none", label_smoothing)[1]  # d loss_i / d log p
+    seed = np.asarray(grad_output, dtype=np.float64)
+    if reduction == "mean":
+        seed = seed / _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[2]
+    axis = 1 if input.ndim > 1 else 0
+    seed = np.expand_dims(seed, axis) if seed.ndim else seed
+    return log_softmax_backward(share * seed, log_softmax(input, axis), axis)
+
+
+def _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing):
+    batched = input if input.ndim > 1 else input[None]
+    logs = log_softmax(batched, 1)
+    n, classes = logs.shape[:2]
+    weights = np.ones(classes) if weight is None else weight.astype(np.float64)
+    target = np.asarray(target)
+    probabilities = target.shape == input.shape and target.dtype.kind == "f"
+    target = target.reshape((n, *([classes] if probabilities else []), *logs.shape[2:]))
+    losses = np.zeros((n, *logs.shape[2:]))
+    share = np.zeros_like(logs)
+    norm = 0.0
+    for at in np.ndindex(*losses.shape):
+        column = (at[0], slice(None), *at[1:])
+        if probabilities:
+            wanted = target[column].astype(np.float64)
+            share[column] = -weights * (wanted * (1 - label_smoothing) + label_smoothing / classes)
+            norm += 1
+        elif target[at] != ignore_index:
+            wanted = np.zeros(classes)
+            wanted[target[at]] = weights[target[at]]
+            share[column] = -(wanted * (1 - label_smoothing) + weights * label_smoothing / classes)
+            norm += weights[target[at]]
+        losses[at] = (share[column] * logs[column]).sum()
+    share = share.reshape(input.shape)
+    if reduction == "none":
+        return (losses if input.ndim > 1 else losses.reshape(())), share, norm
+    with np.errstate(all="ignore"):
+        total = losses.sum()
+        return (total / np.float64(norm) if reduction == "mean" else total), share, norm
+
+
+def mse_loss(input, target, reduction="mean"):
+    squares = (input.astype(np.float64) - target.astype(np.float64)) ** 2
+    return {"none": lambda: squares, "sum": squares.sum, "mean": squares.mean}[reduction]()
+
+
+def mse_loss_backward(grad_output, input, target, reduction="mean"):
+    slope = 2 * (input.astype(np.float64) - target.astype(np.float64)) * np.asarray(grad_output, dtype=np.float64)
+    return slope / input.size if reduction == "mean" else slope
