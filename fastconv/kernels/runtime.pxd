@@ -95,6 +95,8 @@ cdef extern from "registry.h" nogil:
         void (*lane_maximum_gradient)(const fc_lane_windows *, const void *, const void *, void *) noexcept nogil
         void (*lane_mean_gradient)(const fc_lane_windows *, const void *, const void *, double, void *) noexcept nogil
         void (*lane_loss)(int, Py_ssize_t, Py_ssize_t, const void *, const int64_t *, double, void *, double *, int64_t *) noexcept nogil
+        void (*sgd_step)(Py_ssize_t, double, double, double, const void *, void *, void *) noexcept nogil
+        void (*adam_step)(Py_ssize_t, double, double, double, double, double, double, const void *, void *, void *, void *) noexcept nogil
         int (*line_tile)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, const void *, int,
                          void *) noexcept nogil
 

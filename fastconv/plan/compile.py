@@ -40,7 +40,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     """
     if not isinstance(net, nn.Layer):
         raise TypeError(f"net must be a layer of fastconv.nn, got {type(net).__name__}")
-    layers = list(_leaves(net))
+    layers = list(leaves(net))
     for _, layer in layers:
         steps.check(layer)
     shape = first = args.shape(input_shape, "input_shape", None, 1)
@@ -60,11 +60,11 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     return Plan(_title(net, layers), tuple(done), first, shape, batch, dtype)
 
 
-def _leaves(net, prefix=""):
+def leaves(net, prefix=""):
     """(name, layer) of the layers that compute, in order: "0 Conv2d"; one that stands alone has no number."""
     if isinstance(net, nn.Sequential) and type(net).forward is nn.Sequential.forward:
         for position, layer in enumerate(net):
-            yield from _leaves(layer, f"{prefix}.{position}" if prefix else str(position))
+            yield from leaves(layer, f"{prefix}.{position}" if prefix else str(position))
     else:
         yield f"{prefix} {type(net).__name__}".strip(), net
 
