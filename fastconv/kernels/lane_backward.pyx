@@ -2,14 +2,14 @@
 from libc.string cimport memset
 
 from fastconv.kernels.lane_forward cimport start_windows
-from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, Lanes, Operation, element
+from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, Lanes, Operation, element, even_part
 from fastconv.kernels.runtime cimport fc_lane_windows, fc_tile
 from fastconv.kernels.slab cimport ceil_div
 
 
 cdef void pack_backward(const Lanes *net, const Operation *op) noexcept nogil:
     """The weight as it is now, in blocks of channels, taps in the opposite order."""
-    cdef Py_ssize_t c, width = net.kernel.tile_rows, taps = op.KH * op.KW, channels = op.depth // taps
+    cdef Py_ssize_t c, width = op.turned_width, taps = op.KH * op.KW, channels = op.depth // taps
     for c from 0 <= c < channels by width:
         net.kernel.pack_gather(op.turned_depth, min(width, channels - c), width, op.weight + c * taps * net.itemsize, taps,
                                op.turned_sources, op.turned + c * op.turned_depth * net.itemsize)
@@ -17,7 +17,7 @@ cdef void pack_backward(const Lanes *net, const Operation *op) noexcept nogil:
 
 cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
     """The correlation of the target's gradient with the turned filters. Rows of taps that would meet zeros alone are left out."""
-    cdef Py_ssize_t c, y, x, v, vectors, top, first, stop, a_row = op.turned_depth // op.KH, width = net.kernel.tile_rows
+    cdef Py_ssize_t c, y, x, v, vectors, top, first, stop, a_row = op.turned_depth // op.KH, width = op.turned_width
     cdef Py_ssize_t height = (op.target.H - 1) * op.stride_h + 1
     cdef Py_ssize_t reach_h = (op.KH - 1) * op.dil_h, reach_w = (op.KW - 1) * op.dil_w
     cdef Py_ssize_t C = op.source_gradient.C, H = op.source_gradient.H, W = op.source_gradient.W
@@ -31,8 +31,9 @@ cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) no
             stop = max(min(ceil_div(height - top, op.dil_h), op.KH), first)
             tile.depth, tile.offsets = (stop - first) * a_row, op.turned_offsets + first * a_row
             tile.weights = op.turned + (c * op.turned_depth + first * a_row * width) * net.itemsize
-            for x from 0 <= x < W by net.kernel.tile_vectors:
-                vectors = min(net.kernel.tile_vectors, W - x)
+            x = 0
+            while x < W:
+                vectors = even_part(W - x, net.kernel.tile_vectors)
                 for v in range(vectors):
                     # the target's gradient lies spread by the strides: its rows and columns here count from pixel to pixel
                     tile.source[v] = (element(net, arena, &op.target_gradient, 0, 0, 0)
@@ -40,14 +41,16 @@ cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) no
                     tile.output[v] = element(net, arena, &op.source_gradient, c, y, x + v)
                     tile.count[v] = net.lanes
                 net.kernel.correlate_tile(&tile, min(width, C - c), vectors)
+                x += vectors
 
 
 cdef void weight_gradient(const Lanes *net, const Operation *op, char *arena, char *sums) noexcept nogil:
     cdef Py_ssize_t o, t, y, x, rows, columns, length = op.target.W * net.lanes, run = 1
     if op.stride_w > 1 or op.target_gradient.step > 1:
         length, run = net.lanes, op.target.W        # pixel by pixel
-    for o from 0 <= o < op.target.C by net.kernel.weight_rows:
-        rows = min(net.kernel.weight_rows, op.target.C - o)
+    o = 0
+    while o < op.target.C:
+        rows = even_part(op.target.C - o, net.kernel.weight_rows)
         for t from 0 <= t < op.depth by net.kernel.weight_columns:
             columns = min(net.kernel.weight_columns, op.depth - t)
             for y in range(op.target.H):
@@ -56,6 +59,7 @@ cdef void weight_gradient(const Lanes *net, const Operation *op, char *arena, ch
                         length, rows, columns, element(net, arena, &op.target_gradient, o, y, x), op.target_gradient.plane * net.lanes,
                         element(net, arena, &op.source, 0, y * op.stride_h - op.pad_h, x * op.stride_w - op.pad_w), op.offsets + t,
                         sums + (o * op.depth + t) * net.lanes * net.itemsize, op.depth)
+        o += rows
 
 
 cdef void dense_weight_gradient(const Lanes *net, const Operation *op, char *arena, char *sums) noexcept nogil:

@@ -1,19 +1,19 @@
 """The operations of a network on one chunk, images in the lanes."""
-from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, Lanes, Operation, element
+from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, Lanes, Operation, element, even_part
 from fastconv.kernels.runtime cimport fc_lane_windows, fc_tile
 from fastconv.kernels.slab cimport ceil_div
 
 
 cdef void pack_forward(const Lanes *net, const Operation *op) noexcept nogil:
     """The weight as it is now, in blocks of outputs."""
-    cdef Py_ssize_t o, width = net.kernel.tile_rows
+    cdef Py_ssize_t o, width = op.width
     for o from 0 <= o < op.target.C by width:
         net.kernel.pack_rows(op.depth, min(width, op.target.C - o), width, op.weight + o * op.depth * net.itemsize, op.depth,
                              op.packed + o * op.depth * net.itemsize)
 
 
 cdef void correlate_maps(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
-    cdef Py_ssize_t o, y, x, v, i, vectors, rows, width = net.kernel.tile_rows, size = net.lanes * net.itemsize
+    cdef Py_ssize_t o, y, x, v, i, vectors, rows, width = op.width
     cdef char *row
     cdef fc_tile tile
     tile.depth, tile.weights_step, tile.offsets, tile.accumulate = op.depth, width, op.offsets, 0
@@ -24,13 +24,15 @@ cdef void correlate_maps(const Lanes *net, const Operation *op, char *arena) noe
         if op.bias != NULL:
             tile.bias = op.bias + o * net.itemsize
         for y in range(op.target.H):
-            for x from 0 <= x < op.target.W by net.kernel.tile_vectors:
-                vectors = min(net.kernel.tile_vectors, op.target.W - x)
+            x = 0
+            while x < op.target.W:
+                vectors = even_part(op.target.W - x, net.kernel.tile_vectors)
                 for v in range(vectors):
                     tile.source[v] = element(net, arena, &op.source, 0, y * op.stride_h - op.pad_h, (x + v) * op.stride_w - op.pad_w)
                     tile.output[v] = element(net, arena, &op.target, o, y, x + v)
                     tile.count[v] = net.lanes
                 net.kernel.correlate_tile(&tile, rows, vectors)
+                x += vectors
             if op.activation != NULL:
                 for i in range(rows):
                     row = element(net, arena, &op.target, o + i, y, 0)

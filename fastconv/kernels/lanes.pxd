@@ -31,8 +31,9 @@ cdef struct Operation:
     Py_ssize_t depth, turned_depth
     const char *weight           # the caller's, (outputs, depth)
     const char *bias             # or NULL
-    char *packed                 # [blocks of outputs][depth][tile_rows]
-    char *turned                 # [blocks of channels][turned_depth][tile_rows]: for the gradient of the source
+    Py_ssize_t width, turned_width   # outputs and channels a block
+    char *packed                 # [blocks of outputs][depth][width]
+    char *turned                 # [blocks of channels][turned_depth][turned_width]: for the gradient of the source
     Py_ssize_t *offsets          # of each step of the depth: in the source, in elements
     Py_ssize_t *turned_offsets   # in the gradient of the target; in the order rows of taps, outputs, columns of taps
     Py_ssize_t *turned_sources   # in the weight
@@ -52,6 +53,12 @@ cdef struct Lanes:
     Maps input
     Py_ssize_t vectors           # of one thread's arena
     Py_ssize_t scratch, scratch_row  # in the arena: room for a dense layer's source and gradient, image by image
+
+
+cdef inline Py_ssize_t even_part(Py_ssize_t left, Py_ssize_t most) noexcept nogil:
+    """The first of as few parts as there can be of at most so many, all of about one size: a short last part would starve."""
+    cdef Py_ssize_t parts = (left + most - 1) // most
+    return (left + parts - 1) // parts
 
 
 cdef inline char *element(const Lanes *net, char *arena, const Maps *maps, Py_ssize_t c, Py_ssize_t y, Py_ssize_t x) noexcept nogil:

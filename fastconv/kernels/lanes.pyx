@@ -7,7 +7,7 @@ from libc.string cimport memset
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.lane_backward cimport backward, finish_shard, pack_backward, start_shard
 from fastconv.kernels.lane_forward cimport forward, pack_forward
-from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTWISE, Lanes, Maps, Operation, element
+from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTWISE, Lanes, Maps, Operation, element, even_part
 from fastconv.kernels.runtime cimport allocate, enter_team, kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport ceil_div, ceil_to
 
@@ -174,7 +174,8 @@ cdef class Network:
 
     cdef int _lay_out(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W) except -1:
         """The tensors between the operations, each with the border that its reader needs."""
-        cdef Py_ssize_t i, *vectors = &self.net.vectors
+        cdef Py_ssize_t i
+        cdef Py_ssize_t *vectors = &self.net.vectors
         cdef Maps maps
         cdef Operation *op
         for i in range(self.net.count):
@@ -198,7 +199,8 @@ cdef class Network:
 
     cdef int _lay_out_gradients(self) except -1:
         """The gradients of those tensors, each with the border and the steps that its reader, the operation before, needs."""
-        cdef Py_ssize_t i, height, width, *vectors = &self.net.vectors
+        cdef Py_ssize_t i, height, width
+        cdef Py_ssize_t *vectors = &self.net.vectors
         cdef Maps maps
         cdef Operation *op
         for i in range(self.net.count):
@@ -230,14 +232,15 @@ cdef class Network:
 
     cdef int _tables(self) except -1:
         """The offsets of each step of the depth, and room for the packed weights."""
-        cdef Py_ssize_t i, k, c, kh, kw, o, taps, lanes = self.net.lanes, width = self.net.kernel.tile_rows
+        cdef Py_ssize_t i, k, c, kh, kw, o, taps, lanes = self.net.lanes
         cdef Operation *op
         for i in range(self.net.count):
             op = &self.net.operations[i]
             if op.kind != CONVOLUTION and op.kind != DENSE:
                 continue
             taps = op.KH * op.KW
-            op.packed = <char *> reserve(ceil_to(op.target.C, width) * op.depth * self.net.itemsize)
+            op.width = even_part(op.target.C, self.net.kernel.tile_rows)
+            op.packed = <char *> reserve(ceil_to(op.target.C, op.width) * op.depth * self.net.itemsize)
             op.offsets = <Py_ssize_t *> reserve(op.depth * sizeof(Py_ssize_t))
             for k in range(op.depth):
                 c, kh, kw = k // taps, k // op.KW % op.KH, k % op.KW
@@ -245,7 +248,8 @@ cdef class Network:
             if not self.training or i == 0:
                 continue
             op.turned_depth = taps * op.target.C
-            op.turned = <char *> reserve(ceil_to(op.depth // taps, width) * op.turned_depth * self.net.itemsize)
+            op.turned_width = even_part(op.depth // taps, self.net.kernel.tile_rows)
+            op.turned = <char *> reserve(ceil_to(op.depth // taps, op.turned_width) * op.turned_depth * self.net.itemsize)
             op.turned_offsets = <Py_ssize_t *> reserve(op.turned_depth * sizeof(Py_ssize_t))
             op.turned_sources = <Py_ssize_t *> reserve(op.turned_depth * sizeof(Py_ssize_t))
             for k in range(op.turned_depth):
