@@ -126,7 +126,9 @@ class Batches:
         return self._normalise(self.split.images[start:stop]), self.split.labels[start:stop]
 
     def _normalise(self, raw):
-        return raw if raw.dtype == self._images.dtype else normalise(raw, self._images[: len(raw)], self._mean, self._std)
+        if raw.dtype == self._images.dtype:
+            return raw
+        return normalise(raw, self._images[: len(raw)], self._mean, self._std)
 
 
 def normalise(raw, out, mean=0.0, std=1.0):

@@ -42,7 +42,7 @@ def read_images(path, input_shape, invert=False):
     images = read_idx(path, dimensions=3) if is_idx(path) else _read_picture(path)[None]
     if images.size == 0:
         raise DataError(f"{path}: holds no images ({' x '.join(map(str, images.shape))})")
-    images = resize(images, *input_shape[1:])[:, None]
+    images = resize(images, *input_shape[1:], path)[:, None]
     return 255 - images if invert else images
 
 

@@ -167,4 +167,4 @@ def _load_part(folder, images_stem, labels_stem, input_shape):
         raise DataError(f"{paths[1]}: {len(labels):,} labels for {len(images):,} images")
     if images.size == 0:
         raise DataError(f"{paths[0]}: holds no images ({' x '.join(map(str, images.shape))})")
-    return Split(resize(images, *input_shape[1:])[:, None], labels)
+    return Split(resize(images, *input_shape[1:], paths[0])[:, None], labels)
