@@ -32,7 +32,7 @@ from fastconv.functional import (
     tanh,
     unfold,
 )
-from fastconv.settings import allow_winograd, get_num_threads, set_num_threads, show_config
+from fastconv.settings import allow_winograd, get_num_threads, set_flush_denormal, set_num_threads, show_config
 
 _LAZY_MODULES = ("benchmark", "counting", "models", "nn", "plan", "signal", "training")
 _LAZY_FUNCTIONS = {"count": "counting", "compile": "plan"}
@@ -56,6 +56,7 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "relu",
+    "set_flush_denormal",
     "set_num_threads",
     "show_config",
     "sigmoid",

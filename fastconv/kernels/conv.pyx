@@ -14,7 +14,7 @@ from fastconv.kernels.depthwise cimport Turned, depthwise_input, depthwise_weigh
 from fastconv.kernels.layer cimport Layer, describe, needs_phases, prepare, start_axes, transpose, unpack
 from fastconv.kernels.planes cimport Planes, planes_channels
 from fastconv.kernels.run cimport bias_value, fill_bias, run
-from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport axis_release, ceil_div
 from fastconv.kernels.weight_gradient cimport WeightGradient, weight_gradient
 from fastconv.kernels.weight_product cimport weight_product
@@ -40,6 +40,7 @@ def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t 
     cdef Array x, w, b, y
     cdef Layer layer
     cdef int chosen, status
+    cdef unsigned int mode
     view_images(input, &x)
     view_images(weight, &w)
     view_images(output, &y, True)
@@ -49,10 +50,12 @@ def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t 
         layer.bias = b.data
     chosen = number(dataflow, &layer.shape)
     with nogil:
+        mode = enter_team()
         status = prepare(&layer, chosen, False)
         if status == 0:
             status = run(&layer, x.shape[0], x.data, y.data)
         unpack(&layer)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("conv2d: no memory for the packed weights or the workspace")
 
@@ -67,6 +70,7 @@ cdef class Convolution:
                   dataflow=None):
         cdef Array w, b
         cdef int chosen, status
+        cdef unsigned int mode
         view_images(weight, &w)
         describe(&self.layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
         chosen = number(dataflow, &self.layer.shape)
@@ -81,7 +85,9 @@ cdef class Convolution:
             self.layer.bias = self.memory + w.size * w.itemsize
         self.layer.relu = relu
         with nogil:
+            mode = enter_team()
             status = prepare(&self.layer, chosen, True)
+            leave_team(mode)
         if status != 0:
             raise MemoryError("conv2d: no memory for the packed weights")
 
@@ -93,10 +99,13 @@ cdef class Convolution:
         """(N, C, H, W) to (N, Cout, OH, OW); both contiguous and of the weights' dtype."""
         cdef Array x, y
         cdef int status
+        cdef unsigned int mode
         view_images(input, &x)
         view_images(output, &y, True)
         with nogil:
+            mode = enter_team()
             status = run(&self.layer, x.shape[0], x.data, y.data)
+            leave_team(mode)
         if status != 0:
             raise MemoryError("conv2d: no memory for the workspace")
 
@@ -135,8 +144,9 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
     cdef const char *row
     cdef char *target
     cdef double work = <double> images * shape.groups * shape.outputs * plane * shape.channels * shape.KH * shape.KW
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(work)):
-        note_team()
+        mode = enter_team()
         for task in prange(images * shape.groups * shape.outputs, schedule="static"):
             group = task // shape.outputs % shape.groups
             m = task % shape.outputs
@@ -156,6 +166,7 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
                                 row = gradient + (((task // shape.outputs * shape.channels + c) * shape.H + i) * shape.W + low) * itemsize
                                 kernel.add_scaled(high - low, weight, row,
                                                   target + (h * shape.OW + w0 + low * shape.stride_w) * itemsize, shape.stride_w)
+        leave_team(mode)
 
 
 cdef int run_depthwise(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
@@ -196,6 +207,7 @@ def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, 
     cdef Array g, w, x, b
     cdef Layer layer
     cdef int chosen, status
+    cdef unsigned int mode
     view_images(grad_output, &g)
     view_images(weight, &w)
     view_images(grad_input, &x, True)
@@ -206,7 +218,9 @@ def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, 
         layer.bias = b.data
     chosen = number(dataflow, &layer.shape)
     with nogil:
+        mode = enter_team()
         status = run_transposed(&layer, g.shape[0], g.data, x.data, chosen)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("conv2d_backward: no memory for the packed weights or the workspace")
 
@@ -280,6 +294,7 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
     cdef Array g, x, w
     cdef Layer layer
     cdef int chosen = -1, status
+    cdef unsigned int mode
     view_images(grad_output, &g)
     view_images(input, &x)
     view_images(grad_weight, &w, True)
@@ -293,7 +308,9 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
         if not weights_possible(&layer.shape, chosen):
             raise ValueError(f"dataflow (={dataflow!r}) cannot compute the gradient of weights of this shape")
     with nogil:
+        mode = enter_team()
         status = run_weights(&layer, chosen, x.shape[0], g.data, x.data, w.data)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("conv2d_backward: no memory for the workspace")
 
@@ -313,17 +330,20 @@ def conv_backward_bias(grad_output, grad_bias):
     cdef Py_ssize_t c
     cdef int threads
     cdef const fc_kernels *kernel
+    cdef unsigned int mode
     view(grad_output, &g)
     view(grad_bias, &b, True)
     kernel = kernels(g.itemsize)
     threads = <int> min(threads_for(g.size), max(1, g.shape[1]))
     with nogil:
+        mode = enter_team()
         if threads == 1:
-            note_team()
             for c in range(g.shape[1]):
                 sum_channel(kernel, &g, c, b.data)
         else:
             with parallel(num_threads=threads):
-                note_team()
+                mode = enter_team()
                 for c in prange(g.shape[1], schedule="static"):
                     sum_channel(kernel, &g, c, b.data)
+                leave_team(mode)
+        leave_team(mode)

@@ -12,7 +12,7 @@ cut into parts only where there are few filters, and into a number that follows 
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
 
-from fastconv.kernels.runtime cimport allocate, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release, threads_for
 from fastconv.kernels.slab cimport (
     Axis, axis_layout, axis_measure, axis_release, axis_start, ceil_div, slab_channel, slab_pack, slab_plane, tap_offset,
 )
@@ -161,6 +161,7 @@ cdef int input_by_phases(const Turned *job) noexcept nogil:
     cdef int threads = threads_for(<double> planes * job.filters * job.H * job.W * taps), status = -1
     cdef char *weights = NULL
     cdef char *workspace = NULL
+    cdef unsigned int mode
     phases.rows.offset = phases.columns.offset = phases.offsets = NULL
     if axis_start(&phases.rows, job.H, 1, job.KH) == 0 and axis_start(&phases.columns, job.W, 1, job.KW) == 0:
         place_taps(&phases.rows, job.stride_h, job.pad_h, job.dil_h)
@@ -181,16 +182,16 @@ cdef int input_by_phases(const Turned *job) noexcept nogil:
         phases.start = phases.offsets + taps
         sort_taps(job, &phases, weights)
         if threads == 1:                 # a team of one would cost as much as a small layer
-            note_team()
             for task in range(planes * blocks):
                 phase_rows(job, &phases, task // blocks, task % blocks * rows, min(rows, phases.grid_rows - task % blocks * rows), weights,
                            workspace)
         else:
             with parallel(num_threads=threads):
-                note_team()
+                mode = enter_team()
                 for task in prange(planes * blocks, schedule="static"):
                     phase_rows(job, &phases, task // blocks, task % blocks * rows, min(rows, phases.grid_rows - task % blocks * rows),
                                weights, workspace + threadid() * a_thread)
+                leave_team(mode)
         status = 0
     release(workspace)
     release(weights)
@@ -205,6 +206,7 @@ cdef int depthwise_input(const Turned *job) noexcept nogil:
     cdef Py_ssize_t filters = job.groups * job.filters, planes = job.images * job.groups, blocks = row_blocks(planes, job.OH), task, t
     cdef int threads = <int> min(threads_for(<double> job.images * filters * job.H * job.W * 9), planes * blocks)
     cdef char *turned
+    cdef unsigned int mode
     if (job.KH != 3 or job.KW != 3 or job.stride_h != job.stride_w or job.stride_h > 2 or job.dil_h != 1 or job.dil_w != 1):
         return input_by_phases(job)
     turned = <char *> allocate(filters * 9 * job.itemsize)
@@ -213,10 +215,11 @@ cdef int depthwise_input(const Turned *job) noexcept nogil:
     for t in range(9):                   # a filter of stride 1 takes its taps in the opposite order
         job.kernel.copy_strided(filters, job.weights + (8 - t if job.stride_h == 1 else t) * job.itemsize, 9, turned + t * job.itemsize, 9)
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for task in prange(planes * blocks, schedule="static"):
             turned_rows(job, task // blocks, job.OH * (task % blocks) // blocks,
                         job.OH * (task % blocks + 1) // blocks - job.OH * (task % blocks) // blocks, turned)
+        leave_team(mode)
     release(turned)
     return 0
 
@@ -249,13 +252,15 @@ cdef int depthwise_weight(WeightGradient *job) noexcept nogil:
     cdef char *sums = <char *> allocate(threads * vectors)
     cdef char *weights = job.weight if parts == 1 else <char *> allocate(parts * filters * 9 * job.itemsize)
     cdef int status = -1
+    cdef unsigned int mode
     if sums != NULL and weights != NULL:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(filters * parts, schedule="static"):
                 part = task // filters
                 sum_part(job, task % filters, blocks, pieces * part // parts, pieces * (part + 1) // parts,
                          sums + threadid() * vectors, weights + task * 9 * job.itemsize)
+            leave_team(mode)
         if parts > 1:
             job.kernel.sum_rows(parts, filters * 9, weights, filters * 9, job.weight)
         status = 0

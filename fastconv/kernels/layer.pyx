@@ -1,5 +1,5 @@
 """A layer with its weights in the order of its dataflow: what a plain call makes and throws away, and a compiled layer keeps."""
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, prange
 from libc.string cimport memset
 
 from fastconv.kernels.arrays cimport Array
@@ -7,7 +7,7 @@ from fastconv.kernels.channels cimport Channels, channels_width, pack_lines
 from fastconv.kernels.correlation cimport Correlation
 from fastconv.kernels.dataflow cimport CHANNELS, FILTERS, PANELS, Shape, choose, line_tile, winograd_taps, winograd_tile
 from fastconv.kernels.planes cimport Planes, planes_channels
-from fastconv.kernels.runtime cimport allocate, kernels, release, threads_for, winograd_allowed
+from fastconv.kernels.runtime cimport allocate, enter_team, kernels, leave_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_start
 from fastconv.kernels.winograd cimport Winograd, pack_winograd, phase_filters, winograd_size
 
@@ -50,12 +50,16 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t i
     cdef int threads = threads_for(<double> job.groups * job.outputs * depth)
+    cdef unsigned int mode
     if threads == 1:                     # a team of one would cost as much as a small layer
         for i in range(job.groups * blocks):
             pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
     else:
-        for i in prange(job.groups * blocks, schedule="static", num_threads=threads):
-            pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
+        with parallel(num_threads=threads):
+            mode = enter_team()
+            for i in prange(job.groups * blocks, schedule="static"):
+                pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
+            leave_team(mode)
 
 
 cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:

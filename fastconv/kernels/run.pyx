@@ -9,7 +9,7 @@ from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.layer cimport (
     Layer, describe_channels, describe_correlation, describe_winograd, pack_weights, prepare, start_axes, unpack,
 )
-from fastconv.kernels.runtime cimport allocate, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_release, axis_start, ceil_div
 from fastconv.kernels.winograd cimport Winograd, winograd
 
@@ -113,10 +113,12 @@ cdef double bias_value(const Layer *layer, Py_ssize_t output) noexcept nogil:
 cdef void fill_bias(const Layer *layer, Py_ssize_t images, char *output) noexcept nogil:
     """Sums of nothing."""
     cdef Py_ssize_t outputs = layer.shape.groups * layer.shape.outputs, plane = layer.shape.OH * layer.shape.OW, i
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(<double> images * outputs * plane)):
-        note_team()
+        mode = enter_team()
         for i in prange(images * outputs, schedule="static"):
             layer.kernel.fill(plane, bias_value(layer, i % outputs), output + i * plane * layer.shape.itemsize)
+        leave_team(mode)
 
 
 cdef Py_ssize_t phase_taps(Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t stride, Py_ssize_t place,
