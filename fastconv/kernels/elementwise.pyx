@@ -2,7 +2,7 @@
 from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport fc_kernels, kernels, note_team, threads_for
+from fastconv.kernels.runtime cimport enter_team, fc_kernels, kernels, leave_team, threads_for
 
 cdef extern from *:
     """
@@ -36,15 +36,18 @@ cdef void map_pieces(int function, const Array *x, const char *kept, double para
     cdef const fc_kernels *kernel = kernels(x.itemsize)
     cdef Py_ssize_t i, pieces = (x.size + PIECE - 1) // PIECE, step = PIECE * x.itemsize
     cdef int threads = threads_for(<double> x.size * elementwise_functions[function].work)
+    cdef unsigned int alone, mode
     if threads == 1:             # a team of one would cost a tiny call a tenth of its time
-        note_team()
+        alone = enter_team()
         map_piece(kernel, function, x.size, x.data, kept, parameter, y)
+        leave_team(alone)
         return
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(pieces, schedule="static"):
             map_piece(kernel, function, min(PIECE, x.size - i * PIECE), x.data + i * step, kept + i * step if kept != NULL else NULL,
                       parameter, y + i * step)
+        leave_team(mode)
 
 
 def function_number(str name):

@@ -2,7 +2,7 @@
 from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport kernels, note_team, threads_for
+from fastconv.kernels.runtime cimport enter_team, kernels, leave_team, threads_for
 
 cdef enum:
     WORK_EXPONENTIAL = 16
@@ -12,10 +12,12 @@ ctypedef void (*unary)(Py_ssize_t, const void *, void *) noexcept nogil
 
 cdef void map_rows(unary function, const Array *x, char *y) noexcept nogil:
     cdef Py_ssize_t i, width = x.shape[1]
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(<double> x.size * WORK_EXPONENTIAL)):
-        note_team()
+        mode = enter_team()
         for i in prange(x.shape[0], schedule="static"):
             function(width, x.data + i * width * x.itemsize, y + i * width * x.itemsize)
+        leave_team(mode)
 
 
 def softmax_forward(input, output):
