@@ -106,8 +106,10 @@ cdef void through_activation(const Lanes *net, const Operation *op, char *arena,
     for c in range(op.target.C):
         for y in range(op.target.H):
             for x in range(run):
-                op.slope(length, element(net, arena, &op.target_gradient, c, y, x), element(net, arena, &op.target, c, y, x),
-                         element(net, arena, &op.target_gradient if within else &op.source_gradient, c, y, x))
+                # The slopes of those that lanes know are the same by what the function gave as by what it was given.
+                net.kernel.map_backward(op.activation, length, element(net, arena, &op.target_gradient, c, y, x),
+                                        element(net, arena, &op.target, c, y, x), 0,
+                                        element(net, arena, &op.target_gradient if within else &op.source_gradient, c, y, x))
 
 
 cdef void pool_gradient(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
@@ -162,7 +164,7 @@ cdef void backward(const Lanes *net, char *arena, char *shard, double *biases) n
     for i in range(net.count - 1, -1, -1):
         op = &net.operations[i]
         if op.kind == CONVOLUTION or op.kind == DENSE:
-            if op.activation != NULL:
+            if op.activation >= 0:
                 through_activation(net, op, arena, True)
             if op.grad_bias != NULL:
                 bias_gradient(net, op, arena, biases + op.bias_place)
