@@ -14,9 +14,9 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     that is allocated here; Flatten costs nothing. Small networks like LeNet compute several images at a time, one in
     each lane of the vectors, with what lies between the layers in a core's cache.
 
-    Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some for
-    which functional.conv2d does not, because their weights are transformed here, once. Otherwise a plan gives the bits
-    that the network gives.
+    Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some
+    for which functional.conv2d does not, because their weights are transformed here, once. Otherwise a plan gives the
+    bits that the network gives.
 
     Args:
         net: a layer of fastconv.nn, or a Sequential of them, nested or not.
