@@ -19,16 +19,23 @@ def samples(dtype):
         return rng.standard_normal(shape).astype(dtype)
 
     x, rows, classes = new(2, 4, 9, 10), new(5, 7), np.array([0, 6, 3, 3, 1])
+    signal, turn = new(2, 4, 91), dict(stride=2, padding=1, groups=2)
     conv = dict(stride=(2, 1), padding=1, groups=2)
     pool = dict(kernel_size=3, stride=(2, 1), padding=1)
     pooled, indices = fc.max_pool2d(x, **pool, return_indices=True)
     columns = fc.unfold(x, 3, padding=1)
     weight = np.abs(new(7)) + dtype(0.5)
     return {
+        "conv1d": dict(input=signal, weight=new(6, 2, 5), bias=new(6), **turn),
+        "conv1d_backward": dict(grad_output=new(2, 6, 45), input=signal, weight=new(6, 2, 5), **turn),
         "conv2d": dict(input=x, weight=new(6, 2, 3, 3), bias=new(6), **conv),
         "conv2d, 1x1": dict(input=x, weight=new(5, 4, 1, 1), bias=new(5)),
         "conv2d, one image": dict(input=x[1], weight=new(5, 4, 3, 3), padding="same"),
         "conv2d_backward": dict(grad_output=new(2, 6, 5, 10), input=x, weight=new(6, 2, 3, 3), **conv),
+        "conv_transpose1d": dict(input=signal, weight=new(4, 3, 5), bias=new(6), **turn),
+        "conv_transpose1d_backward": dict(grad_output=new(2, 6, 183), input=signal, weight=new(4, 3, 5), **turn),
+        "conv_transpose2d": dict(input=x, weight=new(4, 3, 3, 3), bias=new(6), output_padding=(1, 0), **conv),
+        "conv_transpose2d_backward": dict(grad_output=new(2, 6, 17, 10), input=x, weight=new(4, 3, 3, 3), **conv),
         "max_pool2d": dict(input=x, **pool, return_indices=True),
         "max_pool2d, one image": dict(input=x[0], kernel_size=2),
         "max_pool2d_backward": dict(grad_output=new(*pooled.shape), indices=indices, input_shape=x.shape, **pool),
@@ -41,11 +48,13 @@ def samples(dtype):
         "linear": dict(input=new(21, 37), weight=new(13, 37), bias=new(13)),
         "linear, images": dict(input=x, weight=new(3, 10)),
         "linear_backward": dict(grad_output=new(21, 13), input=new(21, 37), weight=new(13, 37)),
-        "relu": dict(input=x),
-        "relu_backward": dict(grad_output=new(*x.shape), input=x),
-        "sigmoid": dict(input=x),
+        **{name: dict(input=x) for name in ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh")},
+        **{
+            f"{name}_backward": dict(grad_output=new(*x.shape), input=x)
+            for name in ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu")
+        },
+        "gelu, tanh": dict(input=x, approximate="tanh"),
         "sigmoid_backward": dict(grad_output=new(*x.shape), output=fc.sigmoid(x)),
-        "tanh": dict(input=x),
         "tanh_backward": dict(grad_output=new(*x.shape), output=fc.tanh(x)),
         "softmax": dict(input=x, dim=-1),
         "softmax, channels": dict(input=x, dim=1),

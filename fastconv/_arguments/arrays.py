@@ -98,6 +98,11 @@ def contiguous(array):
     return np.array(array, order="C")
 
 
+def repeats(images):
+    """Whether a batch is one image again and again (its stride is 0), so that copying it would be for nothing."""
+    return not images.flags.c_contiguous and not images.strides[0] and len(images) > 1
+
+
 def output(out, shape, dtype, *inputs):
     """`out=`, checked: a writable C-contiguous array of this shape and dtype that shares no memory with an input."""
     if not isinstance(out, _ndarray):
