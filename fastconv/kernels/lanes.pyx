@@ -86,7 +86,8 @@ cdef class Network:
         C, H, W = input_shape
         left = iter(gradients or ())
         for i, operation in enumerate(operations):
-            self._describe(&self.net.operations[i], operation, C, H, W, next(left) if self.training and operation[0] in ("conv", "dense") else None)
+            arrays = next(left) if self.training and operation[0] in ("conv", "dense") else None
+            self._describe(&self.net.operations[i], operation, C, H, W, arrays)
             C, H, W = self.net.operations[i].target.C, self.net.operations[i].target.H, self.net.operations[i].target.W
         C, H, W = input_shape
         self._lay_out(C, H, W)
@@ -328,7 +329,8 @@ cdef class Network:
             image[i] = batch.images + (batch.indices[n] if batch.indices != NULL else batch.first + n) * size * batch.itemsize
             rows[i], blanks[i] = image[i], batch.blank
         if plain:
-            self.net.kernel.lane_images(batch.itemsize == 1, images, size, rows, batch.scale, batch.shift, element(&self.net, arena, maps, 0, 0, 0))
+            self.net.kernel.lane_images(batch.itemsize == 1, images, size, rows, batch.scale, batch.shift,
+                                        element(&self.net, arena, maps, 0, 0, 0))
             return
         low, high = min(max(batch.right, 0), maps.W), max(maps.W + min(batch.right, 0), 0)
         for c in range(maps.C):
@@ -451,8 +453,8 @@ cdef class Network:
                 labels[i] = batch.labels[batch.indices[n] if batch.indices != NULL else batch.first + n]
             self._load(batch, chunk, arena)
             forward(&self.net, arena)
-            self.net.kernel.lane_loss(squared, last.target.C, images, element(&self.net, arena, &last.target, 0, 0, 0), labels, share, gradient,
-                                      self.losses + chunk * self.net.lanes, self.hits + chunk * self.net.lanes)
+            self.net.kernel.lane_loss(squared, last.target.C, images, element(&self.net, arena, &last.target, 0, 0, 0), labels, share,
+                                      gradient, self.losses + chunk * self.net.lanes, self.hits + chunk * self.net.lanes)
             if train:
                 backward(&self.net, arena, mine, biases)
         if train:
