@@ -1,0 +1,15 @@
+"""python -m operators NAME NUMBER: one case of tests/test_against_torch.py again."""
+
+import sys
+
+from operators import OPERATORS, with_torch
+from operators.compare import check, draw
+from operators.spec import shown
+
+name, number = sys.argv[1], int(sys.argv[2])
+arguments, positional, _ = draw(OPERATORS[name], number)
+print(shown(OPERATORS[name], arguments), f"with {positional} arguments by position, against {with_torch.name()}")
+for key, value in arguments.items():
+    print(f"{key} = {value!r}")
+check(name, number)
+print("agrees")
