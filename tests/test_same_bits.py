@@ -1,4 +1,4 @@
-"""The same bits at any number of threads, and for an image alone and in any batch: every operator, forward and backward.
+"""The same bits at any number of threads, for an image alone and in any batch: every operator, forward and backward.
 
 The layers are large enough for several threads to be at work; what they compute is for test_against_torch.py.
 """

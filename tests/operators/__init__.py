@@ -8,12 +8,12 @@ case is known by the operator's name and a number, and comes out the same every 
 """
 
 import fastconv.functional as F
-from operators import activation, conv, dense, loss, norm, pool, windows
+from operators import activation, conv, dense, dropout, local, loss, norm, pool, windows
 from operators.spec import Operator
 
 OPERATORS = {
     operator.name: operator
-    for family in (conv, pool, windows, dense, activation, norm, loss)
+    for family in (conv, local, pool, windows, dense, activation, norm, dropout, loss)
     for operator in family.OPERATORS
     if hasattr(F, operator.name)
 }

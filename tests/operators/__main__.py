@@ -1,11 +1,14 @@
-"""python -m operators NAME NUMBER: one case of tests/test_against_torch.py again."""
+"""python -m operators NAME NUMBER: one case of tests/test_against_torch.py again. --record: see test_wrong_calls.py."""
 
 import sys
 
-from operators import OPERATORS, with_torch
+from operators import OPERATORS, with_torch, wrong
 from operators.compare import check, draw
 from operators.spec import shown
 
+if sys.argv[1:] == ["--record"]:
+    print(wrong.record(OPERATORS.values()), "calls that torch refuses")
+    sys.exit()
 name, number = sys.argv[1], int(sys.argv[2])
 arguments, positional, _ = draw(OPERATORS[name], number)
 print(shown(OPERATORS[name], arguments), f"with {positional} arguments by position, against {with_torch.name()}")

@@ -61,7 +61,7 @@ def _reference(name, *options, of="input"):
     """options: those that the reference takes, forward and backward."""
 
     def expected(a, grad):
-        kept = {key: a[key] for key in options}
+        kept = {key: _dim(a) if key == "dim" else a[key] for key in options}
         y = getattr(reference, name)(a["input"], **kept)
         gx = getattr(reference, f"{name}_backward")(grad, a["input"] if of == "input" else y, **kept)
         return {"output": y, "input": gx}
@@ -137,28 +137,36 @@ def _prelu(a, grad, expected):
 
 def _draw_softmax(d):
     x = _numbers(d, d.sizes(d.integer(1, 4), 1, d.choice(6, 9)) if d.chance(0.8) else (3, d.integer(1, 300)))
-    return {"input": x, "dim": d.integer(-x.ndim, x.ndim - 1)}
+    dim = None if d.chance(0.1) else d.integer(-x.ndim, x.ndim - 1)
+    return {"input": x, "dim": dim, "_stacklevel": d.choice(3, 3, 5), "dtype": None}
 
 
 def _large_softmax(d, batch):
     return {**_large(d, batch), "dim": d.choice(1, 2, -1)}
 
 
+def _dim(a):
+    """torch's choice where nothing is said, with a warning that it is deprecated."""
+    if a.get("dim") is None:
+        return 0 if a["input"].ndim in (0, 1, 3) else 1
+    return a["dim"]
+
+
 def _softmax_terms(a):
-    count = a["input"].shape[a["dim"]]
+    count = a["input"].shape[_dim(a)]
     return {"output": count, "input": count}
 
 
 def _below(a):
     """How far each number is below the largest along the axis: the difference is rounded before exp amplifies it."""
     (x,) = _f64(a, "input")
-    return x.max(axis=a["dim"], keepdims=True) - x
+    return x.max(axis=_dim(a), keepdims=True) - x
 
 
 def _softmax(a, grad, expected):
     y = expected["output"] * (1 + _below(a))
     g = np.abs(grad)
-    return {"output": y, "input": y * (g + (g * y).sum(axis=a["dim"], keepdims=True))}
+    return {"output": y, "input": y * (g + (g * y).sum(axis=_dim(a), keepdims=True))}
 
 
 def _log_softmax(a, grad, expected):
@@ -166,7 +174,7 @@ def _log_softmax(a, grad, expected):
     size = np.abs(logs) + _below(a) + 1
     return {
         "output": size,
-        "input": np.abs(grad) + np.exp(logs) * size * np.abs(grad).sum(axis=a["dim"], keepdims=True),
+        "input": np.abs(grad) + np.exp(logs) * size * np.abs(grad).sum(axis=_dim(a), keepdims=True),
     }
 
 

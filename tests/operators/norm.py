@@ -3,6 +3,8 @@
 from math import prod
 
 import numpy as np
+import reference
+from reference import Sum
 
 import fastconv.functional as F
 from operators.spec import Operator
@@ -73,7 +75,7 @@ def _draw_response(d):
     return {
         "input": d.floats(*shape),
         "size": d.integer(1, 7),
-        "alpha": d.choice(1e-4, 0.5, 1.0),
+        "alpha": d.choice(1e-4, 0.5, 0.9),
         "beta": d.choice(0.75, 0.5, 1.0, 0.3),
         "k": d.choice(1.0, 2.0, 1),
     }
@@ -203,7 +205,7 @@ def _response(a, grad, expected):
 
 def _affine_backward(name):
     def backward(grad, a, results):
-        options = {key: value for key, value in a.items() if key not in ("bias",)}
+        options = {key: value for key, value in a.items() if key not in ("bias", "momentum")}
         gx, gw, gb = getattr(F, f"{name}_backward")(grad, **options)
         return {
             "input": gx,
@@ -212,6 +214,29 @@ def _affine_backward(name):
         }
 
     return backward
+
+
+def _reference(name):
+    def expected(a, grad):
+        options = {key: value for key, value in a.items() if key != "input"}
+        output = getattr(reference, name)(a["input"], **options)
+        options = {key: value for key, value in options.items() if key not in ("bias", "momentum")}
+        gradients = getattr(reference, f"{name}_backward")(grad, a["input"], **options)
+        if name == "local_response_norm":
+            return {"output": output, "input": gradients}
+        results = {"output": output, "input": gradients[0]}
+        for key, gradient in zip(("weight", "bias"), gradients[1:], strict=True):
+            if a[key] is not None:
+                results[key] = gradient
+        running = ("running_mean", "running_var")
+        if a.get("running_mean") is not None:
+            before = [a[key] for key in running]
+            after = reference.batch_norm_running(a["input"], *before, a["momentum"]) if a["training"] else before
+            results |= dict(zip(running, after, strict=True))
+        # The magnitudes below take the place of the reference's own: torch's results need them too.
+        return {key: each.value if isinstance(each, Sum) else each for key, each in results.items()}
+
+    return expected
 
 
 def _backward_response(grad, a, results):
@@ -223,6 +248,7 @@ OPERATORS = [
         name="batch_norm",
         draw=_draw_batch_norm,
         backward=_affine_backward("batch_norm"),
+        reference=_reference("batch_norm"),
         terms=_norm_terms("batch"),
         magnitudes=_norm("batch"),
         updates=("running_mean", "running_var"),
@@ -234,6 +260,7 @@ OPERATORS = [
         name="layer_norm",
         draw=_draw_layer_norm,
         backward=_affine_backward("layer_norm"),
+        reference=_reference("layer_norm"),
         terms=_norm_terms("layer"),
         magnitudes=_norm("layer"),
         large=_large_layer_norm,
@@ -242,6 +269,7 @@ OPERATORS = [
         name="group_norm",
         draw=_draw_group_norm,
         backward=_affine_backward("group_norm"),
+        reference=_reference("group_norm"),
         terms=_norm_terms("group"),
         magnitudes=_norm("group"),
         large=_large_group_norm,
@@ -250,6 +278,7 @@ OPERATORS = [
         name="local_response_norm",
         draw=_draw_response,
         backward=_backward_response,
+        reference=_reference("local_response_norm"),
         terms=lambda a: {"output": a["size"] + 2, "input": 2 * a["size"] + 2},
         magnitudes=_response,
         large=_large_response,

@@ -4,7 +4,6 @@ from math import prod
 
 import numpy as np
 import reference
-from reference import Sum
 
 import fastconv.functional as F
 from operators.draw import per_axis
@@ -172,9 +171,7 @@ def _window_terms(dims):
 
 def _adaptive_terms(dims):
     def terms(a):
-        image = a["input"].shape[-dims:]
-        size = per_axis(a["output_size"], dims)
-        size = [n if s is None else s for s, n in zip(size, image, strict=True)]
+        image, size = a["input"].shape[-dims:], _size(a, dims)
         return {
             "output": prod(-(-n // s) + 1 for n, s in zip(image, size, strict=True)),
             "input": prod(-(-s // n) + 1 for n, s in zip(image, size, strict=True)),
@@ -183,35 +180,59 @@ def _adaptive_terms(dims):
     return terms
 
 
-def _batched(dims, *arrays):
-    """Arrays with a batch, and what takes it off again."""
-    if arrays[0].ndim == dims + 2:
-        return arrays, lambda each: each
-    return [
-        each[None] for each in arrays
-    ], lambda each: Sum(each.value[0], each.magnitude[0], each.terms) if isinstance(each, Sum) else each[0]
-
-
 def _options(a, *without):
-    return {key: value for key, value in a.items() if key not in ("input", *without)}
+    return {key: value for key, value in a.items() if key not in ("input", "indices", "output_size", *without)}
 
 
-def _reference_max(name, dims):
+def _size(a, dims):
+    image = a["input"].shape[-dims:]
+    return tuple(n if s is None else s for s, n in zip(per_axis(a["output_size"], dims), image, strict=True))
+
+
+def _maxima(a, grad, dims, output, indices):
+    gx = reference.scattered(grad, indices, a["input"].shape, dims, True)
+    results = {"output": output, "input": gx}
+    return results | {"indices": indices} if a["return_indices"] else results
+
+
+def _reference_max(dims):
     def expected(a, grad):
-        (x, g), off = _batched(dims, a["input"], grad)
-        output, indices = getattr(reference, name)(x, **_options(a, "return_indices"))
-        gx = getattr(reference, f"{name}_backward")(g, indices, x.shape)
-        results = {"output": off(output), "input": off(gx)}
-        return results | {"indices": off(indices)} if a["return_indices"] else results
+        return _maxima(a, grad, dims, *reference.max_pool(a["input"], dims, **_options(a, "return_indices")))
 
     return expected
 
 
-def _reference_average(name, dims):
+def _reference_average(dims):
     def expected(a, grad):
-        (x, g), off = _batched(dims, a["input"], grad)
-        output = getattr(reference, name)(x, **_options(a))
-        return {"output": off(output), "input": off(getattr(reference, f"{name}_backward")(g, x.shape, **_options(a)))}
+        return {
+            "output": reference.avg_pool(a["input"], dims, **_options(a)),
+            "input": reference.avg_pool_backward(grad, a["input"].shape, dims, **_options(a)),
+        }
+
+    return expected
+
+
+def _reference_adaptive_max(dims):
+    def expected(a, grad):
+        return _maxima(a, grad, dims, *reference.adaptive_max_pool(a["input"], dims, _size(a, dims)))
+
+    return expected
+
+
+def _reference_adaptive_average(dims):
+    def expected(a, grad):
+        return {
+            "output": reference.adaptive_avg_pool(a["input"], dims, _size(a, dims)),
+            "input": reference.adaptive_avg_pool_backward(grad, a["input"].shape, dims),
+        }
+
+    return expected
+
+
+def _reference_unpool(dims):
+    def expected(a, grad):
+        put = reference.scattered(a["input"], a["indices"], grad.shape, dims, False)
+        return {"output": put.value, "input": reference.gathered(grad, a["indices"], dims)}
 
     return expected
 
@@ -223,7 +244,7 @@ for _dims in (1, 2, 3):
             name=f"max_pool{_dims}d",
             draw=_draw_max(_dims),
             backward=_backward_max(f"max_pool{_dims}d"),
-            reference=_reference_max(f"max_pool{_dims}d", _dims),
+            reference=_reference_max(_dims),
             terms=_window_terms(_dims),
             exact=("output",),
             large=_large_window(_dims, True),
@@ -232,7 +253,7 @@ for _dims in (1, 2, 3):
             name=f"avg_pool{_dims}d",
             draw=_draw_average(_dims),
             backward=_backward_average(f"avg_pool{_dims}d"),
-            reference=_reference_average(f"avg_pool{_dims}d", _dims),
+            reference=_reference_average(_dims),
             terms=_window_terms(_dims),
             absolute=("input", "divisor_override"),
             large=_large_window(_dims, False),
@@ -241,7 +262,7 @@ for _dims in (1, 2, 3):
             name=f"adaptive_max_pool{_dims}d",
             draw=_draw_adaptive(_dims, True),
             backward=_backward_max(f"adaptive_max_pool{_dims}d"),
-            reference=_reference_max(f"adaptive_max_pool{_dims}d", _dims),
+            reference=_reference_adaptive_max(_dims),
             terms=_adaptive_terms(_dims),
             exact=("output",),
             large=_large_adaptive(_dims, True),
@@ -250,7 +271,7 @@ for _dims in (1, 2, 3):
             name=f"adaptive_avg_pool{_dims}d",
             draw=_draw_adaptive(_dims, False),
             backward=_backward_average(f"adaptive_avg_pool{_dims}d"),
-            reference=_reference_average(f"adaptive_avg_pool{_dims}d", _dims),
+            reference=_reference_adaptive_average(_dims),
             terms=_adaptive_terms(_dims),
             absolute=("input",),
             large=_large_adaptive(_dims, False),
@@ -259,6 +280,7 @@ for _dims in (1, 2, 3):
             name=f"max_unpool{_dims}d",
             draw=_draw_unpool(_dims),
             backward=_backward_unpool(f"max_unpool{_dims}d"),
+            reference=_reference_unpool(_dims),
             exact=("output", "input"),
             images=("input", "indices"),
             large=_large_unpool(_dims),

@@ -42,6 +42,7 @@ _NLL = dict(
 SIGNATURES = {
     **{f"conv{dims}d": _CONV for dims in (1, 2, 3)},
     **{f"conv_transpose{dims}d": _CONV_TRANSPOSE for dims in (1, 2, 3)},
+    **{f"locally_connected{dims}d": _CONV for dims in (1, 2)},
     **{f"max_pool{dims}d": _MAX_POOL for dims in (1, 2, 3)},
     "avg_pool1d": _AVG_POOL1D,
     "avg_pool2d": _AVG_POOL,
@@ -82,3 +83,5 @@ SIGNATURES = {
     "nll_loss": _NLL,
     "mse_loss": dict(input=REQUIRED, target=REQUIRED, size_average=None, reduce=None, reduction="mean", weight=None),
 }
+
+OURS = ("locally_connected1d", "locally_connected2d")  # not in torch

@@ -25,7 +25,6 @@ class Operator:
     draw: Callable  # Draw -> arguments, every option of the signature among them
     # (gradient of the output, arguments, what the forward returned) -> gradients under the arguments' names
     backward: Callable | None = None
-    backward_name: str | None = None  # where it is not <name>_backward
     # (arguments, gradient of the output) -> expected results: Sums, or arrays whose magnitudes are found as below
     reference: Callable | None = None
     # (arguments) -> how many products each result sums
@@ -48,7 +47,7 @@ class Operator:
     also: tuple = ()  # names in fastconv.functional that this entry checks too, besides <name> and <name>_backward
 
     def names(self):
-        backward = (self.backward_name or f"{self.name}_backward",) if self.backward is not None else ()
+        backward = (f"{self.name}_backward",) if self.backward is not None else ()
         return (self.name, *backward, *self.also)
 
     def forward(self, arguments, positional=0):

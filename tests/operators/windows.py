@@ -56,12 +56,11 @@ def _large_fold(d, batch):
 
 def _unfold_backward(grad, a, results):
     options = {key: value for key, value in a.items() if key != "input"}
-    return {"input": F.fold(grad, a["input"].shape[-2:], **options)}
+    return {"input": F.unfold_backward(grad, a["input"].shape, **options)}
 
 
 def _fold_backward(grad, a, results):
-    options = {key: value for key, value in a.items() if key not in ("input", "output_size")}
-    return {"input": F.unfold(grad, **options)}
+    return {"input": F.fold_backward(grad, **{key: value for key, value in a.items() if key != "input"})}
 
 
 def _reference_unfold(a, grad):
@@ -96,7 +95,7 @@ def _draw_pad(d):
         pads = []
         for size in image[::-1][: d.integer(1, len(image))]:
             before, after = d.integer(-2, 4), d.integer(-2, 4)
-            if size + before + after < 1:
+            if size + min(before, 0) + min(after, 0) < 0 or size + before + after < 1:
                 before, after = abs(before), abs(after)
             pads += [before, after]
         value = d.choice(None, 0, 1.5, d.number(-3, 3), 2)
@@ -106,8 +105,11 @@ def _draw_pad(d):
     most = {"reflect": -1, "circular": 0, "replicate": 3}[mode]
     pads = []
     for size in image[::-1]:
-        low = -(size // 2) if d.chance(0.2) else 0
+        low = -((size - 1) // 2) if d.chance(0.2) else 0
         before, after = (d.integer(low, size + most) for _ in range(2))
+        if mode == "circular":  # around at most once, of what is left
+            left = size + min(before, 0) + min(after, 0)
+            before, after = min(before, left), min(after, left)
         if size + before + after < 1:
             before = after = 0
         pads += [before, after]
@@ -121,7 +123,14 @@ def _large_pad(d, batch):
 
 
 def _pad_backward(grad, a, results):
-    return {"input": F.pad_backward(grad, a["input"].shape, a["pad"], a["mode"], a["value"])}
+    return {
+        "input": F.pad_backward(grad, a["input"].shape, **{key: value for key, value in a.items() if key != "input"})
+    }
+
+
+def _reference_pad(a, grad):
+    gx = reference.pad_backward(grad, a["input"].shape, a["pad"], a["mode"])
+    return {"output": reference.pad(a["input"], a["pad"], a["mode"], a["value"]), "input": gx}
 
 
 def _pad_terms(a):
@@ -136,30 +145,30 @@ OPERATORS = [
         name="unfold",
         draw=_draw_unfold,
         backward=_unfold_backward,
-        backward_name="fold",
         reference=_reference_unfold,
         terms=_terms,
         exact=("output",),
         large=_large_unfold,
-        also=("im2col",),
+        also=("im2col", "im2col_backward"),
     ),
     Operator(
         name="fold",
         draw=_draw_fold,
         backward=_fold_backward,
-        backward_name="unfold",
         reference=_reference_fold,
         terms=_terms,
         absolute=("input",),
         exact=("input",),
         large=_large_fold,
-        also=("col2im",),
+        also=("col2im", "col2im_backward"),
     ),
     Operator(
         name="pad",
         draw=_draw_pad,
         backward=_pad_backward,
+        reference=_reference_pad,
         terms=_pad_terms,
+        absolute=(),
         exact=("output",),
         large=_large_pad,
         cases=240,

@@ -30,6 +30,9 @@ def results(operator, arguments, grad, wanted):
     tensors = {key: tensor(value) for key, value in arguments.items()}
     leaves = [key for key in wanted if torch.is_tensor(tensors.get(key)) and tensors[key].is_floating_point()]
     leaves = [key for key in leaves if key not in operator.updates]
+    if operator.name == "group_norm" and arguments["weight"] is None and arguments["bias"] is not None:
+        # torch's backward fails on a bias without a weight: "tensor does not have a device"
+        tensors["weight"] = torch.ones_like(tensors["bias"])
     for key in leaves:
         tensors[key].requires_grad_()
     with warnings.catch_warnings():
