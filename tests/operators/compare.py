@@ -7,7 +7,7 @@ from tolerance import assert_sums
 
 from operators import OPERATORS, with_torch
 from operators.draw import Draw
-from operators.signatures import SIGNATURES
+from operators.signatures import KEYWORD_ONLY, SIGNATURES
 from operators.spec import shown, sums
 
 SEED = 20240229
@@ -21,7 +21,7 @@ def draw(operator, number):
         defaults = SIGNATURES[operator.name]
         arguments = {name: value for name, value in arguments.items() if not _is_default(value, defaults[name])}
     positional = d.integer(0, len(arguments))
-    order = list(SIGNATURES[operator.name])
+    order = [key for key in SIGNATURES[operator.name] if key not in KEYWORD_ONLY.get(operator.name, ())]
     while list(arguments)[:positional] != order[:positional]:
         positional -= 1
     return arguments, positional, d

@@ -14,7 +14,8 @@ def _draw(d):
     lead = d.sizes(d.integer(0, 3), 1, 5)
     features = d.choice(d.integer(1, 12), d.integer(1, 90))
     if d.chance(0.1):  # one output feature without its axis
-        weight, bias = d.floats(features), None  # torch takes a bias here now and then: see test_wrong_calls.py
+        weight = d.floats(features)
+        bias = None if len(lead) == 1 else d.floats()  # torch takes it for any input but a matrix
     else:
         outputs = d.choice(d.integer(1, 12), d.integer(1, 70))
         weight, bias = d.floats(outputs, features), d.floats(outputs)

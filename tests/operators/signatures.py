@@ -84,4 +84,5 @@ SIGNATURES = {
     "mse_loss": dict(input=REQUIRED, target=REQUIRED, size_average=None, reduce=None, reduction="mean", weight=None),
 }
 
+KEYWORD_ONLY = {"gelu": ("approximate",)}  # of torch's
 OURS = ("locally_connected1d", "locally_connected2d")  # not in torch

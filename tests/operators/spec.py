@@ -80,8 +80,8 @@ def sums(operator, arguments, grad, expected, oracle):
     elif all(np.asarray(value).dtype.kind != "f" or name in operator.exact for name, value in plain.items()):
         sizes = {}
     else:
-        above = {n: np.abs(v) if n in operator.absolute and v is not None else v for n, v in arguments.items()}
-        sizes = oracle(above, None if grad is None else np.abs(grad))
+        above = {key: _above(value) if key in operator.absolute else value for key, value in arguments.items()}
+        sizes = oracle(above, None if grad is None else np.asarray(np.abs(grad)))
     full = {}
     for name, value in expected.items():
         if isinstance(value, Sum) or name in operator.exact or np.asarray(value).dtype.kind != "f":
@@ -90,6 +90,12 @@ def sums(operator, arguments, grad, expected, oracle):
             size = sizes[name].magnitude if isinstance(sizes[name], Sum) else sizes[name]
             full[name] = Sum(np.asarray(value), np.abs(size), terms.get(name, 1))
     return full
+
+
+def _above(value):
+    if value is None:
+        return None
+    return np.asarray(np.abs(value)) if isinstance(value, np.ndarray) else abs(value)
 
 
 def shown(operator, arguments):
