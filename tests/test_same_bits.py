@@ -13,10 +13,16 @@ from operators.spec import shown
 from tolerance import assert_same_bits
 
 import fastconv as fc
+from fastconv.kernels import runtime
 
 DRAWS = 2
 THREADS = [2, 3, 7]
-BATCH = 17  # of which 1 and 3 are run on their own too
+BATCH = 8
+LONG_BATCH = 17  # of which 1 and 3 are run on their own too
+
+
+def has_openmp():
+    return runtime.build_info()["openmp"] != "none"
 
 
 def layer(operator, number, dtype, batch, large):
@@ -31,10 +37,12 @@ def layer(operator, number, dtype, batch, large):
 @pytest.mark.parametrize("name", OPERATORS)
 def test_any_number_of_threads(name, number, dtype, threads):
     operator = OPERATORS[name]
-    arguments, grad = layer(operator, number, dtype, 3, operator.large)
+    arguments, grad = layer(operator, number, dtype, BATCH, operator.large)
     expected = operator.run(arguments, grad)
     for count in THREADS:
         threads(count)
+        operator.forward(arguments)
+        assert runtime.threads_used() > 1 or not has_openmp(), f"at {count} threads one is at work"
         for key, value in operator.run(arguments, grad).items():
             try:
                 assert_same_bits(np.asarray(value), np.asarray(expected[key]))
@@ -46,12 +54,12 @@ def test_any_number_of_threads(name, number, dtype, threads):
 @pytest.mark.parametrize("name", [name for name, operator in OPERATORS.items() if operator.images])
 def test_alone_and_in_a_batch(name, number, dtype, threads):
     operator = OPERATORS[name]
-    arguments, grad = layer(operator, number, dtype, BATCH, operator.images_large or operator.large)
+    arguments, grad = layer(operator, number, dtype, LONG_BATCH, operator.images_large or operator.large)
     threads(2)
     together = operator.run(arguments, grad)
     results = [key for key in operator.image_results if key in together]
     assert "output" in results
-    for part in (slice(0, 1), slice(BATCH - 1, BATCH), slice(4, 7)):
+    for part in (slice(0, 1), slice(LONG_BATCH - 1, LONG_BATCH), slice(4, 7)):
         some = {key: value[part] if key in operator.images else value for key, value in arguments.items()}
         alone = operator.run(some, grad[part])
         for key in results:

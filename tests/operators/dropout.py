@@ -11,7 +11,7 @@ def _draw(d):
 
 
 def _large(d, batch):
-    return {"input": d.floats(batch, 41, 503), "p": 0.3, "seed": 5}
+    return {"input": d.floats(batch, 161, 503), "p": 0.3, "seed": 5}
 
 
 def _backward(grad, a, results):

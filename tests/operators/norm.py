@@ -85,7 +85,7 @@ def _large_batch_norm(training):
     def large(d, batch):
         options = {"weight": d.floats(19), "bias": d.floats(19), "training": training}
         running = {"running_mean": d.floats(19), "running_var": d.floats(19, low=0.2, high=3)}
-        return {"input": d.floats(batch, 19, 43, 47), **running, **options}
+        return {"input": d.floats(batch, 19, 67, 71), **running, **options}
 
     return large
 
@@ -100,11 +100,11 @@ def _large_layer_norm(d, batch):
 
 
 def _large_group_norm(d, batch):
-    return {"input": d.floats(batch, 20, 43, 47), "num_groups": 4, "weight": d.floats(20), "bias": d.floats(20)}
+    return {"input": d.floats(batch, 20, 67, 71), "num_groups": 4, "weight": d.floats(20), "bias": d.floats(20)}
 
 
 def _large_response(d, batch):
-    return {"input": d.floats(batch, 20, 43, 47), "size": 5, "alpha": 0.1, "beta": 0.75, "k": 1.0}
+    return {"input": d.floats(batch, 20, 67, 71), "size": 5, "alpha": 0.1, "beta": 0.75, "k": 1.0}
 
 
 def _split(kind, a):

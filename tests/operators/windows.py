@@ -41,7 +41,7 @@ def _draw_fold(d):
 
 def _large_unfold(d, batch):
     return {
-        "input": d.floats(batch, 7, 57, 61),
+        "input": d.floats(batch, 7, 121, 127),
         "kernel_size": 3,
         "dilation": 1,
         "padding": 1,
@@ -51,7 +51,7 @@ def _large_unfold(d, batch):
 
 def _large_fold(d, batch):
     options = {"kernel_size": 3, "dilation": 1, "padding": 1, "stride": d.choice(1, 2)}
-    return {"input": d.floats(batch, 63, _count((57, 61), **options)), "output_size": (57, 61), **options}
+    return {"input": d.floats(batch, 63, _count((121, 127), **options)), "output_size": (121, 127), **options}
 
 
 def _unfold_backward(grad, a, results):
@@ -119,7 +119,7 @@ def _draw_pad(d):
 
 def _large_pad(d, batch):
     mode = d.choice("constant", "reflect", "replicate", "circular")
-    return {"input": d.floats(batch, 24, 57, 61), "pad": (1, 2, 3, 4), "mode": mode, "value": None}
+    return {"input": d.floats(batch, 24, 121, 127), "pad": (1, 2, 3, 4), "mode": mode, "value": None}
 
 
 def _pad_backward(grad, a, results):
