@@ -7,9 +7,9 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from operators import OPERATORS
-from operators.draw import Draw
-from operators.spec import shown
+from specs import OPERATORS
+from specs.draw import Draw
+from specs.spec import shown
 from tolerance import assert_same_bits
 
 import fastconv as fc

@@ -1,15 +1,15 @@
 """Wrong calls raise ValueError or TypeError wherever torch raises; what torch takes is not refused without a reason.
 
-tests/operators/wrong.py spoils one argument of a right call. Where torch is installed it judges the calls; a list of
-calls that torch 2.13 refuses, tests/operators/wrong_calls.txt, serves where it is not. To record it anew, with torch:
+tests/specs/wrong.py spoils one argument of a right call. Where torch is installed it judges the calls; a list of
+calls that torch 2.13 refuses, tests/specs/wrong_calls.txt, serves where it is not. To record it anew, with torch:
 
-    PYTHONPATH=tests python -m operators --record
+    PYTHONPATH=tests python -m specs --record
 """
 
 import numpy as np
 import pytest
-from operators import OPERATORS, with_torch, wrong
-from operators.differences import reason_to_take_less, reason_to_take_more
+from specs import OPERATORS, with_torch, wrong
+from specs.differences import reason_to_take_less, reason_to_take_more
 
 RECORDED = wrong.recorded()
 DRAWN = 200

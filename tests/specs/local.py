@@ -6,9 +6,9 @@ import numpy as np
 import reference
 
 import fastconv.functional as F
-from operators import conv
-from operators.draw import per_axis
-from operators.spec import Operator
+from specs import conv
+from specs.draw import per_axis
+from specs.spec import Operator
 
 
 def _pixels(a, dims):
@@ -36,7 +36,8 @@ def _draw(dims):
 
 
 def _large(dims):
-    return lambda d, batch: _untie(d, conv._large(dims)(d, batch), dims)
+    image = {1: (250,), 2: (15, 17)}[dims]
+    return lambda d, batch: _untie(d, conv._large(dims, image=image)(d, batch), dims)
 
 
 def _terms(dims):

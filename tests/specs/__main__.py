@@ -1,10 +1,10 @@
-"""python -m operators NAME NUMBER: one case of tests/test_against_torch.py again. --record: see test_wrong_calls.py."""
+"""python -m specs NAME NUMBER: one case of tests/test_against_torch.py again. --record: see test_wrong_calls.py."""
 
 import sys
 
-from operators import OPERATORS, with_torch, wrong
-from operators.compare import check, draw
-from operators.spec import shown
+from specs import OPERATORS, with_torch, wrong
+from specs.compare import check, draw
+from specs.spec import shown
 
 if sys.argv[1:] == ["--record"]:
     print(wrong.record(OPERATORS.values()), "calls that torch refuses")

@@ -6,11 +6,11 @@ import numpy as np
 import reference
 
 import fastconv.functional as F
-from operators.draw import per_axis
-from operators.spec import Operator
+from specs.draw import per_axis
+from specs.spec import Operator
 
 LONG = {1: 20, 2: 8, 3: 4}
-LARGE = {1: (3000,), 2: (61, 67), 3: (15, 17, 19)}
+LARGE = {1: (3001,), 2: (51, 57), 3: (11, 13, 17)}
 
 
 def _windows(d, dims, dilated):
@@ -107,7 +107,7 @@ def _large_window(dims, maximum):
         options = {"kernel_size": kernel, "stride": stride, "padding": kernel // 2}
         if maximum:
             options |= {"dilation": 1, "ceil_mode": False, "return_indices": True}
-        return {"input": d.floats(batch, 9, *LARGE[dims]), **options}
+        return {"input": d.floats(batch, 40, *LARGE[dims]), **options}
 
     return large
 
@@ -116,14 +116,14 @@ def _large_adaptive(dims, maximum):
     def large(d, batch):
         size = {1: 700, 2: (29, 17), 3: (6, 7, 8)}[dims]
         options = {"return_indices": True} if maximum else {}
-        return {"input": d.floats(batch, 9, *LARGE[dims]), "output_size": size, **options}
+        return {"input": d.floats(batch, 40, *LARGE[dims]), "output_size": size, **options}
 
     return large
 
 
 def _large_unpool(dims):
     def large(d, batch):
-        shape = (batch, 9, *LARGE[dims])
+        shape = (batch, 40, *LARGE[dims])
         # Each value somewhere in its own window of 2 x ... x 2
         places = [2 * each + d.rng.integers(0, 2, shape) for each in np.indices(shape)[2:]]
         indices = np.zeros(shape, np.int64)

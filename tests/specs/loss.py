@@ -6,7 +6,7 @@ import numpy as np
 import reference
 
 import fastconv.functional as F
-from operators.spec import Operator
+from specs.spec import Operator
 
 
 def _logits_shape(d):

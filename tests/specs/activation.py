@@ -4,7 +4,7 @@ import numpy as np
 import reference
 
 import fastconv.functional as F
-from operators.spec import Operator
+from specs.spec import Operator
 
 
 def _numbers(d, shape):

@@ -1,7 +1,7 @@
 """Dropout, where nothing is left to chance; what is random is for test_against_torch.py's own test of it."""
 
 import fastconv.functional as F
-from operators.spec import Operator
+from specs.spec import Operator
 
 
 def _draw(d):

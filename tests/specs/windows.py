@@ -6,8 +6,8 @@ import reference
 from reference import Sum
 
 import fastconv.functional as F
-from operators.draw import per_axis
-from operators.spec import Operator
+from specs.draw import per_axis
+from specs.spec import Operator
 
 
 def _windows(d):

@@ -7,7 +7,7 @@ import reference
 from reference import Sum
 
 import fastconv.functional as F
-from operators.spec import Operator
+from specs.spec import Operator
 
 
 def _draw(d):

@@ -6,10 +6,10 @@ from zlib import crc32
 import numpy as np
 from tolerance import assert_sums
 
-from operators import OPERATORS, with_torch
-from operators.draw import Draw
-from operators.signatures import KEYWORD_ONLY, SIGNATURES
-from operators.spec import shown, sums
+from specs import OPERATORS, with_torch
+from specs.draw import Draw
+from specs.signatures import KEYWORD_ONLY, SIGNATURES
+from specs.spec import shown, sums
 
 SEED = 20240229
 
@@ -55,7 +55,7 @@ def check(name, number):
     except Exception as error:
         error.add_note(f"{shown(operator, arguments)}\n  with {positional} arguments by position")
         error.add_note(f"  grad_output={grad!r}" if np.size(grad) < 9 else f"  grad_output of shape {np.shape(grad)}")
-        error.add_note(f"Again: PYTHONPATH=tests python -m operators {name} {number}")
+        error.add_note(f"Again: PYTHONPATH=tests python -m specs {name} {number}")
         raise
     return with_torch.name() if operator.in_torch else "the reference (not in torch)"
 

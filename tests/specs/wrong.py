@@ -7,10 +7,10 @@ from zlib import crc32
 import numpy as np
 
 import fastconv.functional as F
-from operators import with_torch
-from operators.differences import reason_to_take_more
-from operators.draw import Draw
-from operators.signatures import REQUIRED, SIGNATURES
+from specs import with_torch
+from specs.differences import reason_to_take_more
+from specs.draw import Draw
+from specs.signatures import REQUIRED, SIGNATURES
 
 SEED = 20240301
 RECORD = Path(__file__).with_name("wrong_calls.txt")

@@ -5,8 +5,8 @@ import reference
 import tolerance
 
 import fastconv.functional as F
-from operators.draw import per_axis
-from operators.spec import Operator
+from specs.draw import per_axis
+from specs.spec import Operator
 
 KERNEL = {1: 7, 2: 5, 3: 3}
 LONG = {1: 24, 2: 9, 3: 5}
@@ -80,12 +80,15 @@ def _draw_transposed(dims):
     return draw
 
 
-def _large(dims, transposed=False):
-    image = {1: (1200,), 2: (34, 37), 3: (8, 13, 15)}[dims]
+LARGE = {1: (3000,), 2: (44, 47), 3: (10, 15, 17)}
+
+
+def _large(dims, transposed=False, image=None):
+    image = image or LARGE[dims]
 
     def large(d, batch):
         groups = d.choice(1, 2)
-        cin, cout = d.choice((16, 24), (5, 7), (24, 16))
+        cin, cout = d.choice((16, 24), (9, 11), (24, 16))
         kernel = d.choice(1, 3, 3, 5) if dims < 3 else d.choice(1, 3)
         ends = (groups * cin, cout) if transposed else (groups * cout, cin)
         options = {"stride": d.choice(1, 2), "padding": d.integer(0, kernel // 2)}
