@@ -9,15 +9,17 @@ case is known by the operator's name and a number, and comes out the same every 
 
 import inspect
 
+import reference
+
 import fastconv.functional as F
 from specs import activation, conv, dense, dropout, local, loss, norm, pool, windows
 from specs.signatures import REQUIRED, SIGNATURES
 from specs.spec import Operator
 
 
-def _has_torchs_signature(name):
+def _is_ready(name):
     """While operators are still to come."""
-    return list(SIGNATURES[name].items()) == [
+    return ("pool" not in name or hasattr(reference, "avg_pool")) and list(SIGNATURES[name].items()) == [
         (each.name, REQUIRED if each.default is each.empty else each.default)
         for each in inspect.signature(getattr(F, name)).parameters.values()
         if each.name not in ("out", "seed", "return_statistics")
@@ -28,7 +30,7 @@ OPERATORS = {
     operator.name: operator
     for family in (conv, local, pool, windows, dense, activation, norm, dropout, loss)
     for operator in family.OPERATORS
-    if all(hasattr(F, each) for each in operator.names()) and _has_torchs_signature(operator.name)
+    if all(hasattr(F, each) for each in operator.names()) and _is_ready(operator.name)
 }
 
 __all__ = ["OPERATORS", "Operator"]
