@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 
 from .layer import Layer, parse
 from .modes import work
+from .operators import CALLS
 
 OURS = "fastconv"
+_CALLS = {call.name: call for call in CALLS}
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def from_json(text: str) -> Report:
         data = json.loads(text)
         results = tuple(
             Result(
-                layer=parse(row["shape"], row["layer"]),
+                layer=_CALLS[row["layer"]] if row["mode"].startswith("operators") else parse(row["shape"], row["layer"]),
                 mode=row["mode"],
                 dtype=row["dtype"],
                 times={name: Timing(tuple(t["rounds"]), t["form"]) for name, t in row["times"].items()},
