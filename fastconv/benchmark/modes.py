@@ -36,7 +36,7 @@ MODES: dict[str, Mode] = {
         Mode("pool", _POOLS, _ALL, "pooling, forward"),
         Mode("pool-backward", _POOLS, ("torch",), "pooling, backward alone"),
         Mode("signal", ("correlate2d",), ("scipy",), "one image, one filter: fastconv.signal, scipy.signal"),
-        Mode("operators", ("operator",), ("torch",), "a call of each operator, forward: fastconv.functional, PyTorch eager"),
+        Mode("operators", ("operator",), ("torch",), "a call of each operator: fastconv.functional, PyTorch eager"),
         Mode("operators-backward", ("operator",), ("torch",), "their gradients alone: <operator>_backward, autograd"),
         Mode("scaling", ("conv2d",), ("fastconv-1-thread",), "fastconv's threads against one of them, on large layers"),
     )

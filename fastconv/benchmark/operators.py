@@ -30,7 +30,8 @@ class Call:
         return {"operator": self.operator, "arrays": self.arrays, "options": self.options}
 
     def work(self, mode: str, itemsize: int) -> tuple[int, int]:
-        """(operations, bytes) of one call: a product or an element moved is one; each array once, the output as the input."""
+        """(operations, bytes) of one call: a product, or an element moved, is one; each array once, the output as the
+        input."""
         sizes = {name: math.prod(_plain(spec)) for name, spec in self.arrays.items()}
         moved = sum(sizes.values()) + sizes["input"]
         operations = moved
@@ -62,7 +63,10 @@ _NAMED: dict[str, tuple] = {
     "conv3d": (dict(input=_VOLUME, weight=(32, 32, 3, 3, 3), bias=(32,)), dict(padding=1)),
     "conv_transpose1d": (dict(input=_SIGNAL, weight=(64, 32, 4), bias=(32,)), dict(stride=2, padding=1)),
     "conv_transpose2d": (dict(input=(4, 64, 28, 28), weight=(64, 32, 4, 4), bias=(32,)), dict(stride=2, padding=1)),
-    "conv_transpose3d": (dict(input=(1, 32, 8, 14, 14), weight=(32, 16, 4, 4, 4), bias=(16,)), dict(stride=2, padding=1)),
+    "conv_transpose3d": (
+        dict(input=(1, 32, 8, 14, 14), weight=(32, 16, 4, 4, 4), bias=(16,)),
+        dict(stride=2, padding=1),
+    ),
     "max_pool1d": (dict(input=_SIGNAL), dict(kernel_size=2)),
     "max_pool2d": (dict(input=_IMAGES), dict(kernel_size=3, stride=2, padding=1)),
     "max_pool3d": (dict(input=_VOLUME), dict(kernel_size=2)),

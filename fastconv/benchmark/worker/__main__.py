@@ -2,9 +2,9 @@
 
 The first line out says the library's version, or why it is missing. Requests: {"do": "prepare", "layer", "mode",
 "dtype", "seconds"} makes the arrays, checks the result, warms up and keeps the library's fastest way of calling;
-{"do": "prepare_call", ...} does so for an
-operator's call; {"do": "time", "seconds"} answers {"seconds"}, a median; {"do": "roofline", "seconds"}; {"do": "release"}. What fails
-answers {"error"}. Between two requests the process sleeps on its input: nothing computes but the one that was asked.
+{"do": "prepare_call", ...} does so for a call of an operator; {"do": "time", "seconds"} answers {"seconds"}, a median;
+{"do": "roofline", "seconds"}; {"do": "release"}. What fails answers {"error"}. Between two requests the process sleeps
+on its input: nothing computes but the one that was asked.
 """
 
 from __future__ import annotations
