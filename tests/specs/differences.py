@@ -59,6 +59,8 @@ def reason_to_take_more(name, arguments, spoilt):
         value = arguments.get(each)
         if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.dtype != np.int64:
             return "indices of any integer type are taken; torch wants int64, or uint8 now and then"
+    if name == "cross_entropy" and np.ndim(arguments.get("input")) == 1 and np.shape(arguments.get("target")) == (1,):
+        return "the index of a single row may have shape (1,) with label smoothing as without; torch's only without"
     if name == "linear" and np.ndim(arguments.get("weight")) == 1:
         return "a bias of shape () is taken for an input of any shape; torch refuses it for a matrix"
     return None
