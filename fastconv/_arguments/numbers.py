@@ -33,6 +33,18 @@ def _range_error(value, name, low, high):
     return ValueError(f"{name} must fit into 64 bits, got {name}={value}")
 
 
+def number(value, name):
+    """A real number as a float; bool is refused."""
+    if type(value) is float:
+        return value
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {name}={value!r} ({type_name(value)})")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that float64 holds, got {name}={value!r}") from None
+
+
 def pair(value, name, low, shortest=1):
     """An integer, or one or two of them in a tuple or list, as two Python ints of at least `low`."""
     if type(value) is int:
@@ -55,6 +67,30 @@ def pair(value, name, low, shortest=1):
             raise ValueError(f"{name} must fit into 64 bits, got {name}={value!r}")
         raise ValueError(f"{name} must be at least {low}, got {name}={value!r}")
     return first, second
+
+
+def extents(value, name, length, low):
+    """An integer, or one or `length` of them in a tuple or list, as `length` Python ints of at least `low`."""
+    if type(value) is int:
+        if low <= value <= INT64_MAX:
+            return (value,) * length
+        numbers = [value]
+    elif isinstance(value, (tuple, list)):
+        if len(value) != 1 and len(value) != length:
+            raise ValueError(f"{name} must be {_described(length)}, got {name}={value!r}")
+        numbers = [number if type(number) is int else _index(number, name, _described(length)) for number in value]
+    else:
+        numbers = [_index(value, name, _described(length))]
+    for number in numbers:
+        if not low <= number <= INT64_MAX:
+            if number > INT64_MAX:
+                raise ValueError(f"{name} must fit into 64 bits, got {name}={value!r}")
+            raise ValueError(f"{name} must be at least {low}, got {name}={value!r}")
+    return tuple(numbers) * (length if len(numbers) == 1 else 1)
+
+
+def _described(length):
+    return "an integer or a tuple of one" if length == 1 else f"an integer or a tuple of {length} integers"
 
 
 def flag(value, name):

@@ -17,7 +17,7 @@ cdef void pack_backward(const Lanes *net, const Operation *op) noexcept nogil:
 
 cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
     """The correlation of the target's gradient with the turned filters. Rows of taps that would meet zeros alone are left out."""
-    cdef Py_ssize_t c, y, x, v, vectors, top, first, stop, a_row = op.turned_depth // op.KH, width = op.turned_width
+    cdef Py_ssize_t c, y, x, v, vectors, place, top, first, stop, a_row = op.turned_depth // op.KH, width = op.turned_width
     cdef Py_ssize_t height = (op.target.H - 1) * op.stride_h + 1
     cdef Py_ssize_t reach_h = (op.KH - 1) * op.dil_h, reach_w = (op.KW - 1) * op.dil_w
     cdef Py_ssize_t C = op.source_gradient.C, H = op.source_gradient.H, W = op.source_gradient.W
@@ -36,8 +36,8 @@ cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) no
                 vectors = even_part(W - x, net.kernel.tile_vectors)
                 for v in range(vectors):
                     # the target's gradient lies spread by the strides: its rows and columns here count from pixel to pixel
-                    tile.source[v] = (element(net, arena, &op.target_gradient, 0, 0, 0)
-                                      + (top * (op.target_gradient.row // op.stride_h) + x + v + op.pad_w - reach_w) * net.lanes * net.itemsize)
+                    place = top * (op.target_gradient.row // op.stride_h) + x + v + op.pad_w - reach_w
+                    tile.source[v] = element(net, arena, &op.target_gradient, 0, 0, 0) + place * net.lanes * net.itemsize
                     tile.output[v] = element(net, arena, &op.source_gradient, c, y, x + v)
                     tile.count[v] = net.lanes
                 net.kernel.correlate_tile(&tile, min(width, C - c), vectors)
@@ -106,8 +106,10 @@ cdef void through_activation(const Lanes *net, const Operation *op, char *arena,
     for c in range(op.target.C):
         for y in range(op.target.H):
             for x in range(run):
-                op.slope(length, element(net, arena, &op.target_gradient, c, y, x), element(net, arena, &op.target, c, y, x),
-                         element(net, arena, &op.target_gradient if within else &op.source_gradient, c, y, x))
+                # The slopes of those that lanes know are the same by what the function gave as by what it was given.
+                net.kernel.map_backward(op.activation, length, element(net, arena, &op.target_gradient, c, y, x),
+                                        element(net, arena, &op.target, c, y, x), 0,
+                                        element(net, arena, &op.target_gradient if within else &op.source_gradient, c, y, x))
 
 
 cdef void pool_gradient(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
@@ -162,7 +164,7 @@ cdef void backward(const Lanes *net, char *arena, char *shard, double *biases) n
     for i in range(net.count - 1, -1, -1):
         op = &net.operations[i]
         if op.kind == CONVOLUTION or op.kind == DENSE:
-            if op.activation != NULL:
+            if op.activation >= 0:
                 through_activation(net, op, arena, True)
             if op.grad_bias != NULL:
                 bias_gradient(net, op, arena, biases + op.bias_place)

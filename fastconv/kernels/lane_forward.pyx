@@ -33,10 +33,10 @@ cdef void correlate_maps(const Lanes *net, const Operation *op, char *arena) noe
                     tile.count[v] = net.lanes
                 net.kernel.correlate_tile(&tile, rows, vectors)
                 x += vectors
-            if op.activation != NULL:
+            if op.activation >= 0:
                 for i in range(rows):
                     row = element(net, arena, &op.target, o + i, y, 0)
-                    op.activation(op.target.W * net.lanes, row, row)
+                    net.kernel.map_forward(op.activation, op.target.W * net.lanes, row, 0, row)
 
 
 cdef void start_windows(const Operation *op, fc_lane_windows *windows) noexcept nogil:
@@ -67,7 +67,8 @@ cdef void map_maps(const Lanes *net, const Operation *op, char *arena) noexcept 
     cdef Py_ssize_t c, y
     for c in range(op.target.C):
         for y in range(op.target.H):
-            op.activation(op.target.W * net.lanes, element(net, arena, &op.source, c, y, 0), element(net, arena, &op.target, c, y, 0))
+            net.kernel.map_forward(op.activation, op.target.W * net.lanes, element(net, arena, &op.source, c, y, 0), 0,
+                                   element(net, arena, &op.target, c, y, 0))
 
 
 cdef void forward(const Lanes *net, char *arena) noexcept nogil:

@@ -10,9 +10,6 @@ from fastconv.kernels.runtime cimport fc_kernels
 cdef enum:
     CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTWISE
 
-ctypedef void (*unary)(Py_ssize_t, const void *, void *) noexcept nogil
-ctypedef void (*binary)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
-
 cdef struct Maps:                # of one chunk; sizes in vectors, of which one holds an element of each image
     Py_ssize_t C, H, W
     Py_ssize_t step, row, plane  # from a column, a row, a channel to the next
@@ -25,8 +22,7 @@ cdef struct Operation:
     Maps source, target          # what it reads and writes
     Maps source_gradient, target_gradient
     Py_ssize_t KH, KW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
-    unary activation             # of the target, in place; or NULL
-    binary slope                 # its gradient, from what it gave
+    int activation               # of the target, in place: its number among the elementwise functions; or -1
     # of a convolution or dense layer
     Py_ssize_t depth, turned_depth
     const char *weight           # the caller's, (outputs, depth)

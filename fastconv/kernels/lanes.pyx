@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastconv.kernels.arrays cimport Array, view
+from fastconv.kernels.elementwise import function_number
 from fastconv.kernels.lane_backward cimport backward, finish_shard, pack_backward, start_shard
 from fastconv.kernels.lane_forward cimport forward, pack_forward
 from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTWISE, Lanes, Maps, Operation, element, even_part
@@ -55,7 +56,7 @@ cdef class Network:
     input_shape: (C, H, W). operations: in their order,
         ("conv", weight, bias, activation, (stride_h, ..., dil_w), (OH, OW)), ("dense", weight, bias, activation),
         ("max", (KH, KW, stride_h, ..., dil_w), (OH, OW)), ("mean", the same, the same, [divisor of a column], [of a row]),
-        ("pointwise", activation); activations by name, or None. Biases may be None.
+        ("pointwise", activation); activations "relu", "sigmoid", "tanh" or None. Biases may be None.
     gradients: for each conv and dense (grad_weight, grad_bias), which `step` writes; or None, for `forward` alone.
     The arrays are kept and read as they lie: call `pack` when weights have changed. One call at a time.
     """
@@ -85,7 +86,8 @@ cdef class Network:
         C, H, W = input_shape
         left = iter(gradients or ())
         for i, operation in enumerate(operations):
-            self._describe(&self.net.operations[i], operation, C, H, W, next(left) if self.training and operation[0] in ("conv", "dense") else None)
+            arrays = next(left) if self.training and operation[0] in ("conv", "dense") else None
+            self._describe(&self.net.operations[i], operation, C, H, W, arrays)
             C, H, W = self.net.operations[i].target.C, self.net.operations[i].target.H, self.net.operations[i].target.W
         C, H, W = input_shape
         self._lay_out(C, H, W)
@@ -141,26 +143,15 @@ cdef class Network:
                 if gradients[1] is not None:
                     view(gradients[1], &array, True)
                     op.grad_bias = array.data
-            self._activate(op, told[3])
+            op.activation = -1 if told[3] is None else function_number(told[3])
         elif op.kind == POINTWISE:
-            self._activate(op, told[1])
+            op.activation = function_number(told[1])
         else:
             op.KH, op.KW, op.stride_h, op.stride_w, op.pad_h, op.pad_w, op.dil_h, op.dil_w = told[1]
             op.target.H, op.target.W = told[2]
             op.overlapping = (op.KH - 1) * op.dil_h >= op.stride_h or (op.KW - 1) * op.dil_w >= op.stride_w
             if op.kind == MEAN:
                 self._divide(op, told[3], told[4])
-        return 0
-
-    cdef int _activate(self, Operation *op, name) except -1:
-        if name == "relu":
-            op.activation, op.slope = self.net.kernel.relu_forward, self.net.kernel.relu_backward
-        elif name == "sigmoid":
-            op.activation, op.slope = self.net.kernel.sigmoid_forward, self.net.kernel.sigmoid_backward
-        elif name == "tanh":
-            op.activation, op.slope = self.net.kernel.tanh_forward, self.net.kernel.tanh_backward
-        elif name is not None:
-            raise ValueError(f"activation (={name!r}) must be 'relu', 'sigmoid', 'tanh' or None")
         return 0
 
     cdef int _divide(self, Operation *op, columns, rows) except -1:
@@ -338,7 +329,8 @@ cdef class Network:
             image[i] = batch.images + (batch.indices[n] if batch.indices != NULL else batch.first + n) * size * batch.itemsize
             rows[i], blanks[i] = image[i], batch.blank
         if plain:
-            self.net.kernel.lane_images(batch.itemsize == 1, images, size, rows, batch.scale, batch.shift, element(&self.net, arena, maps, 0, 0, 0))
+            self.net.kernel.lane_images(batch.itemsize == 1, images, size, rows, batch.scale, batch.shift,
+                                        element(&self.net, arena, maps, 0, 0, 0))
             return
         low, high = min(max(batch.right, 0), maps.W), max(maps.W + min(batch.right, 0), 0)
         for c in range(maps.C):
@@ -461,8 +453,8 @@ cdef class Network:
                 labels[i] = batch.labels[batch.indices[n] if batch.indices != NULL else batch.first + n]
             self._load(batch, chunk, arena)
             forward(&self.net, arena)
-            self.net.kernel.lane_loss(squared, last.target.C, images, element(&self.net, arena, &last.target, 0, 0, 0), labels, share, gradient,
-                                      self.losses + chunk * self.net.lanes, self.hits + chunk * self.net.lanes)
+            self.net.kernel.lane_loss(squared, last.target.C, images, element(&self.net, arena, &last.target, 0, 0, 0), labels, share,
+                                      gradient, self.losses + chunk * self.net.lanes, self.hits + chunk * self.net.lanes)
             if train:
                 backward(&self.net, arena, mine, biases)
         if train:

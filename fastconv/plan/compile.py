@@ -2,7 +2,7 @@
 
 from fastconv import _arguments as args
 from fastconv import nn
-from fastconv.plan import steps
+from fastconv.plan import lanes, steps
 from fastconv.plan.plan import Plan
 
 
@@ -11,9 +11,12 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
 
     The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
     convolution is computed along with it; other activations work in place; pooling and dense layers write into an arena
-    that is allocated here; Flatten costs nothing. Where fastconv.allow_winograd says so now, convolutions may use
-    Winograd's algorithm: also some for which functional.conv2d does not, because their weights are transformed here,
-    once. Otherwise a plan gives the bits that the network gives.
+    that is allocated here; Flatten costs nothing. Small networks like LeNet compute several images at a time, one in
+    each lane of the vectors, with what lies between the layers in a core's cache.
+
+    Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some
+    for which functional.conv2d does not, because their weights are transformed here, once. Otherwise a plan gives the
+    bits that the network gives.
 
     Args:
         net: a layer of fastconv.nn, or a Sequential of them, nested or not.
@@ -50,14 +53,16 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     if dataflow is not None:
         _check_one_convolution(layers, dataflow)
 
+    described = None if dataflow is not None else lanes.describe([layer for _, layer in layers], first)
     done = []
     for name, layer, relu in _fused(layers):
         chosen = dataflow if isinstance(layer, nn.Conv2d) else None
-        done.append(steps.make(layer, steps.Place(name, shape, batch, dtype, relu, chosen)))
+        done.append(steps.make(layer, steps.Place(name, shape, batch, dtype, relu, chosen, described is not None)))
         shape = done[-1].output_shape
     if all(step.run is None for step in done):
         done.append(steps.copy(steps.Place("copy", shape, batch, dtype)))
-    return Plan(_title(net, layers), tuple(done), first, shape, batch, dtype)
+    in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype) if described else None
+    return Plan(_title(net, layers), tuple(done), first, shape, batch, dtype, in_lanes)
 
 
 def leaves(net, prefix=""):

@@ -1,16 +1,18 @@
 """Networks that are computed with the images of a batch in the lanes: which, and how they are described to the kernels.
 
-In small networks a layer has too few channels and too short rows to fill vectors; its images are many and alike. A vector
-then holds one element of several images, every operation is written as if for one image, and what lies between the
-operations stays in the cache of the thread that computes those images.
+In small networks a layer has too few channels and too short rows to fill vectors; its images are many and alike. A
+vector then holds one element of several images, every operation is written as if for one image, and what lies between
+the operations stays in the cache of the thread that computes those images.
 """
 
 from math import prod
-from threading import Lock
+
+import numpy as np
 
 from fastconv import _arguments as args
 from fastconv import nn
 from fastconv.kernels.lanes import Network
+from fastconv.plan.locks import Locked
 
 # Layers with more fill the vectors by themselves, and have fewer products to compute by Winograd's algorithm.
 _MOST_CHANNELS = 32
@@ -20,7 +22,7 @@ _MOST_ELEMENTS = 2**16  # of an image between the operations, in all: a chunk ha
 _ACTIVATIONS = {nn.ReLU: "relu", nn.Sigmoid: "sigmoid", nn.Tanh: "tanh"}
 
 
-class LaneNetwork:
+class LaneNetwork(Locked):
     """A network with the images in the lanes: inference on the weights as they are, and training steps.
 
     Args:
@@ -34,17 +36,27 @@ class LaneNetwork:
         gradients = None
         if train:
             gradients = [layer.gradient_arrays() for layer, _ in operations if isinstance(layer, nn.Parametric)]
-        self._lock = Lock()
+        super().__init__()
         self._network = Network(dtype.itemsize, input_shape, [operation for _, operation in operations], gradients)
+
+    def forward(self, x, y):
+        """y = the network's output for the images x, both contiguous and of the network's dtype."""
+        with self.lock:
+            self._network.forward(x, y)
+
+    @property
+    def memory(self):
+        """Bytes of one thread's arena."""
+        return self._network.arena_bytes
 
     def step(self, images, labels, indices, count, scale, shift, moved, squared):
         """(loss, how many were right), and new gradients in the layers; None where a label is no class."""
-        with self._lock:
+        with self.lock:
             return self._network.step(images, labels, indices, 0, count, scale, shift, *moved, squared, True)
 
     def evaluate(self, images, labels, first, count, scale, shift, squared):
         """(loss, how many were right) with the weights as they are."""
-        with self._lock:
+        with self.lock:
             self._network.pack()
             return self._network.step(images, labels, None, first, count, scale, shift, 0, 0, squared, False)
 
@@ -52,8 +64,8 @@ class LaneNetwork:
 def describe(layers, input_shape):
     """[(layer, its operation for the kernels)] of layers one after the other; None where they do not suit.
 
-    It depends on the layers and the image's shape alone, never on a batch: the bits of a result do not depend on who is in
-    the batch.
+    It depends on the layers and the image's shape alone, never on a batch: the bits of a result do not depend on who is
+    in the batch. A layer that stands alone is left to its own dataflows.
     """
     if len(input_shape) != 3 or not all(input_shape):
         return None
@@ -70,9 +82,17 @@ def describe(layers, input_shape):
         if operation is not None:
             done.append((layer, operation))
     parameters = sum(prod(sizes) for layer, _ in done for sizes in layer.parameter_shapes().values())
-    if elements > _MOST_ELEMENTS or parameters > _MOST_PARAMETERS or not any(kind == "conv" for _, (kind, *_) in done):
-        return None
-    return done
+    small = elements <= _MOST_ELEMENTS and parameters <= _MOST_PARAMETERS
+    suits = small and len(done) > 1 and any(kind == "conv" for _, (kind, *_) in done)
+    return done if suits else None
+
+
+def with_copies(described):
+    """The same with copies of the weights."""
+    return [
+        (layer, tuple(np.array(told, order="C") if isinstance(told, np.ndarray) else told for told in operation))
+        for layer, operation in described
+    ]
 
 
 def _conv2d(layer, shape, rest):

@@ -49,6 +49,7 @@ class Place:
     dtype: np.dtype
     relu: bool = False  # a ReLU comes next, to be computed along
     dataflow: str | None = None  # the one to take, by name; None: the one that is thought fastest
+    in_order: bool = False  # its products are to be added up in the order of the weights, as lanes add them
 
     @property
     def whole_shape(self) -> Shape:
@@ -108,7 +109,14 @@ def _conv2d(layer, place):
         place.whole_shape, weight.shape, layer.stride, layer.padding, layer.dilation, layer.groups
     )
     prepared = conv.Convolution(
-        weight, bias, *place.input_shape[1:], *output_shape[1:], *geometry, relu=place.relu, dataflow=place.dataflow
+        weight,
+        bias,
+        *place.input_shape[1:],
+        *output_shape[1:],
+        *geometry,
+        relu=place.relu,
+        dataflow=place.dataflow,
+        in_order=place.in_order,
     )
     macs = prod(output_shape) * prod(weight.shape[1:])
     return _step(place, prepared.dataflow, tuple(output_shape), prepared.forward, macs=macs, weights=(weight, bias))
@@ -161,7 +169,12 @@ def _flatten(layer, place):
     return _step(place, "view", layer.output_shape(place.input_shape), None)
 
 
-def _elementwise(run):
+def _elementwise(name):
+    function = elementwise.function_number(name)
+
+    def run(x, y):
+        elementwise.forward(function, x, y, 0.0)
+
     return lambda layer, place: _step(place, "elementwise", place.input_shape, run, in_place=True)
 
 
@@ -171,7 +184,7 @@ _RULES = {
     nn.MaxPool2d: _max_pool2d,
     nn.AvgPool2d: _avg_pool2d,
     nn.Flatten: _flatten,
-    nn.ReLU: _elementwise(elementwise.relu_forward),
-    nn.Sigmoid: _elementwise(elementwise.sigmoid_forward),
-    nn.Tanh: _elementwise(elementwise.tanh_forward),
+    nn.ReLU: _elementwise("relu"),
+    nn.Sigmoid: _elementwise("sigmoid"),
+    nn.Tanh: _elementwise("tanh"),
 }

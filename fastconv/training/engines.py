@@ -14,8 +14,9 @@ EVALUATION_BATCH = 256
 
 
 def engine(net, split, batch_size, mean, std, loss, train=True):
-    """What trains `net` on the images of `split` (or only evaluates it): an object with ``step(indices, shift)`` and ``evaluate(split)``, both of
-    which give (loss, how many were right). ``loss``: "cross_entropy" or "mse_loss"."""
+    """What trains `net` on the images of `split`, or with train=False only evaluates it: an object with
+    ``step(indices, shift)`` and ``evaluate(split)``, both of which give (loss, how many were right).
+    ``loss``: "cross_entropy" or "mse_loss"."""
     if loss not in _LOSSES:
         raise ValueError(f"loss: {loss!r}, expected 'cross_entropy' or 'mse_loss'")
     dtype = next((parameter.dtype for parameter in net.parameters().values()), np.dtype(np.float32))

@@ -1,15 +1,75 @@
 """Activations and losses."""
 
+import math
+
 import numpy as np
 
 
 def relu(x):
     x = x.astype(np.float64)
-    return np.where(x <= 0, 0.0, x)  # NaN stays NaN
+    return np.where(x < 0, 0.0, x)  # NaN and -0.0 stay
 
 
 def relu_backward(grad_output, x):
-    return np.where(x > 0, grad_output.astype(np.float64), 0.0)
+    return np.where(x <= 0, 0.0, grad_output.astype(np.float64))
+
+
+def leaky_relu(x, negative_slope=0.01):
+    x = x.astype(np.float64)
+    return np.where(x > 0, x, x * negative_slope)
+
+
+def leaky_relu_backward(grad_output, x, negative_slope=0.01):
+    grad_output = grad_output.astype(np.float64)
+    return np.where(x > 0, grad_output, grad_output * negative_slope)
+
+
+def relu6(x):
+    return np.minimum(relu(x), 6.0)
+
+
+def relu6_backward(grad_output, x):
+    return np.where((x > 0) & (x < 6), grad_output.astype(np.float64), 0.0)
+
+
+def elu(x, alpha=1.0):
+    x = x.astype(np.float64)
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def elu_backward(grad_output, x, alpha=1.0):
+    x, grad_output = x.astype(np.float64), grad_output.astype(np.float64)
+    return np.where(x > 0, grad_output, grad_output * alpha * np.exp(np.minimum(x, 0)))
+
+
+def silu(x):
+    return x.astype(np.float64) * sigmoid(x)
+
+
+def silu_backward(grad_output, x):
+    return grad_output.astype(np.float64) * sigmoid(x) * (1 + x.astype(np.float64) * sigmoid(-x))
+
+
+def gelu(x, approximate="none"):
+    x = x.astype(np.float64)
+    return x * (_normal_below(x) if approximate == "none" else sigmoid(_gelu_argument(x)))
+
+
+def gelu_backward(grad_output, x, approximate="none"):
+    x, grad_output = x.astype(np.float64), grad_output.astype(np.float64)
+    if approximate == "none":
+        return grad_output * (_normal_below(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+    share, rest = sigmoid(_gelu_argument(x)), sigmoid(-_gelu_argument(x))
+    return grad_output * (share + x * share * rest * math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x * x))
+
+
+def _normal_below(x):
+    return np.vectorize(lambda each: math.erfc(-each / math.sqrt(2)) / 2, otypes=[np.float64])(x)
+
+
+def _gelu_argument(x):
+    """(1 + tanh(u)) / 2 is sigmoid(2 u)."""
+    return 2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
 
 
 def sigmoid(x):
@@ -33,15 +93,22 @@ def tanh_backward(grad_output, y):
 
 
 def log_softmax(x, dim=-1):
-    x = x.astype(np.float64)
     with np.errstate(all="ignore"):
-        x = x - x.max(axis=dim, keepdims=True)
-        return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
+        below, powers = _powers(x, dim)
+        return (below - np.log(powers.sum(axis=dim, keepdims=True))).astype(np.float64)
 
 
 def softmax(x, dim=-1):
     with np.errstate(all="ignore"):
-        return np.exp(log_softmax(x, dim))
+        _, powers = _powers(x, dim)
+        return (powers / powers.sum(axis=dim, keepdims=True)).astype(np.float64)
+
+
+def _powers(x, dim):
+    """In long double: a sum of many powers, one after the other, is not exact enough to judge float64 by."""
+    x = x.astype(np.longdouble)
+    below = x - x.max(axis=dim, keepdims=True)
+    return below, np.exp(below)
 
 
 def softmax_backward(grad_output, y, dim=-1):
@@ -66,7 +133,8 @@ def cross_entropy_backward(
     share = _cross_entropy(input, target, weight, ignore_index, "none", label_smoothing)[1]  # d loss_i / d log p
     seed = np.asarray(grad_output, dtype=np.float64)
     if reduction == "mean":
-        seed = seed / _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[2]
+        # Where every sample is ignored the loss is NaN, but its gradient is zero.
+        seed = seed / (_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[2] or 1.0)
     axis = 1 if input.ndim > 1 else 0
     seed = np.expand_dims(seed, axis) if seed.ndim else seed
     return log_softmax_backward(share * seed, log_softmax(input, axis), axis)
@@ -103,11 +171,17 @@ def _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothi
         return (total / np.float64(norm) if reduction == "mean" else total), share, norm
 
 
-def mse_loss(input, target, reduction="mean"):
-    squares = (input.astype(np.float64) - target.astype(np.float64)) ** 2
-    return {"none": lambda: squares, "sum": squares.sum, "mean": squares.mean}[reduction]()
+def mse_loss(input, target, reduction="mean", weight=None):
+    squares = _weighted((input.astype(np.float64) - target.astype(np.float64)) ** 2, weight)
+    total = squares.size if weight is None else weight.astype(np.float64).sum()
+    return {"none": squares, "sum": squares.sum(), "mean": squares.sum() / total}[reduction]
 
 
-def mse_loss_backward(grad_output, input, target, reduction="mean"):
+def mse_loss_backward(grad_output, input, target, reduction="mean", weight=None):
     slope = 2 * (input.astype(np.float64) - target.astype(np.float64)) * np.asarray(grad_output, dtype=np.float64)
-    return slope / input.size if reduction == "mean" else slope
+    total = slope.size if weight is None else weight.astype(np.float64).sum()
+    return _weighted(slope / total if reduction == "mean" else slope, weight)
+
+
+def _weighted(values, weight):
+    return values if weight is None else values * weight.astype(np.float64)
