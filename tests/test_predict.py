@@ -289,6 +289,13 @@ class TestShow:
         assert capsys.readouterr().out == "filters and feature maps  runs/lenet-digits/features.png\n"
         assert min(self.size("runs/lenet-digits/features.png")) > 1000
 
+    def test_other_forms(self, capsys):
+        assert main("show", "runs/lenet-digits", "--out", "a.svg") == 0
+        assert "<svg" in Path("a.svg").read_text()
+        capsys.readouterr()
+        code, err = failure(capsys, "show", "runs/lenet-digits", "--out", "a.doc")
+        assert code == 1 and "'doc' is not supported" in err and not Path("a.doc").exists()
+
     def test_an_image_of_a_file(self, digits, capsys):
         write_idx("images", digits[:3])
         assert main("show", "runs/mlp-mine", "images", "--index", 2, "--out", "here/a.png") == 0

@@ -27,7 +27,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--invert", action="store_true", help="swap light and dark: digits are learned light on dark, as MNIST has them"
     )
-    parser.add_argument("--out", metavar="FILE", help=f"the picture, a PNG (default: {PICTURE} in the run's folder)")
+    parser.add_argument(
+        "--out", metavar="FILE", help=f"the picture: png, svg or pdf (default: {PICTURE} in the run's folder)"
+    )
 
 
 def run(args, parser):

@@ -1,5 +1,7 @@
 """What a network has learned and sees, as a picture (matplotlib): first filters, and the feature maps of an image."""
 
+from pathlib import Path
+
 import numpy as np
 
 from fastconv import nn
@@ -19,23 +21,23 @@ BAR = 0.24
 
 
 def plot_features(trained, path, image=None, title=None):
-    """Draw the first layer's filters and, given an image, all feature maps and the probabilities into a PNG file.
+    """Draw the first layer's filters and, given an image, all feature maps and the probabilities into a file.
 
     Args:
         trained: a Trained.
-        path: the file; it is replaced whole or not at all.
+        path: the file, whose ending says the format (png, svg, pdf); it is replaced whole or not at all.
         image: uint8 (1, H, W) of the network's input shape, or None.
         title: a line above all; None: the network's and the data set's name.
 
     Raises:
         ImportError: no matplotlib.
         OSError: the file cannot be written.
+        ValueError: an ending that matplotlib does not know.
 
     Example:
         >>> images = read_images("seven.png", trained.input_shape)
         >>> plot_features(trained, "seven-features.png", images[0])
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
@@ -59,7 +61,7 @@ def plot_features(trained, path, image=None, title=None):
         _tiles(page, MARGIN + side, top, heading, tiles, colours)
         top += tall
     with atomic_write(path) as file:
-        FigureCanvasAgg(page.figure).print_png(file)
+        page.figure.savefig(file, format=Path(path).suffix[1:].lower() or "png", dpi=150)
 
 
 class _Page:
