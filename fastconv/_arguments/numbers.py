@@ -33,6 +33,18 @@ def _range_error(value, name, low, high):
     return ValueError(f"{name} must fit into 64 bits, got {name}={value}")
 
 
+def real(value, name):
+    """`value` as a Python float; NaN and infinities are numbers too, and True is 1, as torch takes it."""
+    if type(value) is float:
+        return value
+    if isinstance(value, (int, float, np.floating, np.integer, np.bool_)):
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{name} must fit into a float64, got {name}={value}") from None
+    raise TypeError(f"{name} must be a number, got {name}={value!r} ({type_name(value)})")
+
+
 def pair(value, name, low, shortest=1):
     """An integer, or one or two of them in a tuple or list, as two Python ints of at least `low`."""
     if type(value) is int:

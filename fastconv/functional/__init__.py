@@ -20,30 +20,56 @@ from fastconv.functional.activation import (
     tanh,
     tanh_backward,
 )
+from fastconv.functional.batch_norm import batch_norm, batch_norm_backward
 from fastconv.functional.conv import conv2d, conv2d_backward
-from fastconv.functional.fold import col2im, fold, im2col, unfold
+from fastconv.functional.fold import (
+    col2im,
+    col2im_backward,
+    fold,
+    fold_backward,
+    im2col,
+    im2col_backward,
+    unfold,
+    unfold_backward,
+)
 from fastconv.functional.linear import linear, linear_backward
+from fastconv.functional.local_response import local_response_norm, local_response_norm_backward
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from fastconv.functional.norm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
+from fastconv.functional.pad import pad, pad_backward
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 __all__ = [
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "col2im",
+    "col2im_backward",
     "conv2d",
     "conv2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "fold",
+    "fold_backward",
+    "group_norm",
+    "group_norm_backward",
     "im2col",
+    "im2col_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
+    "local_response_norm",
+    "local_response_norm_backward",
     "log_softmax",
     "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "pad",
+    "pad_backward",
     "relu",
     "relu_backward",
     "sigmoid",
@@ -53,4 +79,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "unfold",
+    "unfold_backward",
 ]
