@@ -16,7 +16,10 @@ from fastconv.functional import (
     avg_pool2d,
     batch_norm,
     col2im,
+    conv1d,
     conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
     cross_entropy,
     fold,
     group_norm,
@@ -34,7 +37,7 @@ from fastconv.functional import (
     tanh,
     unfold,
 )
-from fastconv.settings import allow_winograd, get_num_threads, set_num_threads, show_config
+from fastconv.settings import allow_winograd, get_num_threads, set_flush_denormal, set_num_threads, show_config
 
 _LAZY_MODULES = ("benchmark", "counting", "models", "nn", "plan", "signal", "training")
 _LAZY_FUNCTIONS = {"count": "counting", "compile": "plan"}
@@ -45,7 +48,10 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "col2im",
+    "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "fold",
     "functional",
@@ -60,6 +66,7 @@ __all__ = [
     "mse_loss",
     "pad",
     "relu",
+    "set_flush_denormal",
     "set_num_threads",
     "show_config",
     "sigmoid",

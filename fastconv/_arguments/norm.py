@@ -21,9 +21,9 @@ def batch_statistics(sizes, training, eps):
     if training:
         if N * L == 1:
             raise ValueError(f"input must hold more than 1 value per channel when training, got shape {sizes}")
-        if not number > 0:
+        if number <= 0:
             raise ValueError(f"eps must be positive when training, got eps={eps}")
-    elif not number >= 0:
+    elif number < 0:
         raise ValueError(f"eps must not be negative, got eps={eps}")
     return (N, C, L), number
 

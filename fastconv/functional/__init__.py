@@ -21,7 +21,13 @@ from fastconv.functional.activation import (
     tanh_backward,
 )
 from fastconv.functional.batch_norm import batch_norm, batch_norm_backward
-from fastconv.functional.conv import conv2d, conv2d_backward
+from fastconv.functional.conv import conv1d, conv1d_backward, conv2d, conv2d_backward
+from fastconv.functional.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+)
 from fastconv.functional.fold import (
     col2im,
     col2im_backward,
@@ -46,8 +52,14 @@ __all__ = [
     "batch_norm_backward",
     "col2im",
     "col2im_backward",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "fold",

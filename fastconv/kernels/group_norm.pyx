@@ -4,7 +4,7 @@ from cython.parallel cimport parallel, prange
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.batch cimport lost, number, optional, put, rounded
 from fastconv.kernels.runtime cimport (
-    allocate, fc_inverse, fc_kernels, fc_moments, kernels, note_team, release, threads_for
+    allocate, enter_team, fc_inverse, fc_kernels, fc_moments, kernels, leave_team, release, threads_for
 )
 
 cdef enum:
@@ -47,6 +47,7 @@ cdef void one_group(const Group *job, Py_ssize_t row, const char *x, char *y, do
 
 
 def group_norm_forward(input, weight, bias, Py_ssize_t groups, double eps, output, mean, inverse):
+    cdef unsigned int mode
     cdef Array x, w, b, y, m, s
     cdef Group job
     cdef Py_ssize_t i
@@ -60,9 +61,10 @@ def group_norm_forward(input, weight, bias, Py_ssize_t groups, double eps, outpu
     job.weight, job.bias = w.data, b.data
     with nogil:
         with parallel(num_threads=threads_for(<double> x.size * WORK)):
-            note_team()
+            mode = enter_team()
             for i in prange(job.N * job.groups, schedule="static"):
                 one_group(&job, i, x.data, y.data, eps)
+            leave_team(mode)
 
 
 cdef void group_gradient(const Group *job, Py_ssize_t row, const char *g, const char *x, char *gx, double *sums) noexcept nogil:
@@ -105,6 +107,7 @@ cdef void parameter_gradient(const Group *job, Py_ssize_t c, const double *sums,
 
 def group_norm_backward(grad_output, input, weight, Py_ssize_t groups, mean, inverse, grad_input, grad_weight, grad_bias):
     """The gradients that are not None, from the statistics of the forward."""
+    cdef unsigned int mode
     cdef Array g, x, w, m, s, gx, gw, gb
     cdef Group job
     cdef Py_ssize_t i
@@ -124,10 +127,13 @@ def group_norm_backward(grad_output, input, weight, Py_ssize_t groups, mean, inv
         raise MemoryError("group_norm_backward: no memory for the sums")
     with nogil:
         with parallel(num_threads=threads_for(<double> x.size * WORK)):
-            note_team()
+            mode = enter_team()
             for i in prange(job.N * job.groups, schedule="static"):
                 group_gradient(&job, i, g.data, x.data, gx.data, sums)
+            leave_team(mode)
         if gw.data != NULL or gb.data != NULL:
+            mode = enter_team()
             for i in range(job.C):
                 parameter_gradient(&job, i, sums, gw.data, gb.data)
+            leave_team(mode)
         release(sums)

@@ -5,8 +5,9 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.batch cimport (
     BLOCK, COLUMNS, WORK, Batch, batch_start, block_of, lost, number, optional, put, rounded
 )
-from fastconv.kernels.runtime cimport allocate, fc_inverse, fc_merge, fc_moments, note_team, release, threads_for
-
+from fastconv.kernels.runtime cimport (
+    allocate, enter_team, fc_inverse, fc_merge, fc_moments, leave_team, release, threads_for
+)
 
 cdef void output_terms(const Batch *job, Py_ssize_t c, double *terms) noexcept nogil:
     """(mean, scale, shift): what rounding takes from the mean goes into the shift, so a large mean costs no digits."""
@@ -55,16 +56,19 @@ cdef void finish_channel(Batch *job, Py_ssize_t c, const fc_moments *parts, Py_s
 
 cdef void write_columns(const Batch *job, const char *terms, const char *x, char *y, int threads) noexcept nogil:
     """The output where the channels lie in the lanes; terms: three arrays of C."""
+    cdef unsigned int mode
     cdef Py_ssize_t i, size = job.C * job.itemsize, rows = max(1, BLOCK // 4 // job.C), tasks = (job.N + rows - 1) // rows
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(tasks, schedule="static"):
             job.kernel.affine_columns(min(rows, job.N - i * rows), job.C, x + i * rows * size, job.C, terms, terms + size,
                                       terms + 2 * size, y + i * rows * size)
+        leave_team(mode)
 
 
 cdef void write_output(const Batch *job, const char *x, char *y, char *terms) noexcept nogil:
     """The output from finished statistics."""
+    cdef unsigned int mode
     cdef Py_ssize_t i, j, tasks = job.C * job.blocks
     cdef int threads = threads_for(<double> job.N * job.C * job.L * WORK)
     cdef double three[3]
@@ -76,39 +80,44 @@ cdef void write_output(const Batch *job, const char *x, char *y, char *terms) no
         write_columns(job, terms, x, y, threads)
         return
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(tasks, schedule="static"):
             block_output(job, i // job.blocks, i % job.blocks, x, y)
+        leave_team(mode)
 
 
 cdef void train(Batch *job, const char *x, char *y, fc_moments *parts, char *terms, double eps, double momentum, char *running_mean,
                 char *running_var) noexcept nogil:
     """Statistics, running statistics and, where there is a y, the output."""
+    cdef unsigned int mode
     cdef Py_ssize_t i, tasks
     cdef int threads = threads_for(<double> job.N * job.C * job.L * WORK)
     if job.L == 1:
         tasks = job.blocks * ((job.C + COLUMNS - 1) // COLUMNS)
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for i in prange(tasks, schedule="static"):
                 column_statistics(job, i, x, parts)
+            leave_team(mode)
         for i in range(job.C):
             finish_channel(job, i, parts + i, job.C, eps, momentum, running_mean, running_var)
     elif job.blocks == 1:        # a channel at a time
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for i in prange(job.C, schedule="static"):
                 block_statistics(job, i, 0, x, parts + i)
                 finish_channel(job, i, parts + i, 1, eps, momentum, running_mean, running_var)
                 if y != NULL:
                     block_output(job, i, 0, x, y)
+            leave_team(mode)
         return
     else:
         tasks = job.C * job.blocks
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for i in prange(tasks, schedule="static"):
                 block_statistics(job, i // job.blocks, i % job.blocks, x, parts + i)
+            leave_team(mode)
         for i in range(job.C):
             finish_channel(job, i, parts + i * job.blocks, 1, eps, momentum, running_mean, running_var)
     if y != NULL:
@@ -121,6 +130,7 @@ def batch_norm_train(input, weight, bias, running_mean, running_var, double mome
     cdef Batch job
     cdef fc_moments *parts
     cdef char *terms
+    cdef unsigned int mode
     view(input, &x)
     view(mean, &m, True)
     view(inverse, &s, True)
@@ -136,7 +146,9 @@ def batch_norm_train(input, weight, bias, running_mean, running_var, double mome
         raise MemoryError("batch_norm: no memory for the statistics")
     terms = <char *> (parts + job.C * job.blocks)
     with nogil:
+        mode = enter_team()
         train(&job, x.data, y.data, parts, terms, eps, momentum, rm.data, rv.data)
+        leave_team(mode)
         release(parts)
 
 
@@ -144,13 +156,16 @@ def batch_norm_running(running_mean, running_var, double eps, mean, inverse):
     """mean and inverse from the running statistics."""
     cdef Array rm, rv, m, s
     cdef Py_ssize_t c
+    cdef unsigned int mode
     view(running_mean, &rm)
     view(running_var, &rv)
     view(mean, &m, True)
     view(inverse, &s, True)
+    mode = enter_team()
     for c in range(rm.size):
         (<double *> m.data)[c] = number(rm.data, c, rm.itemsize, 0)
         (<double *> s.data)[c] = fc_inverse(number(rv.data, c, rv.itemsize, 0), eps)
+    leave_team(mode)
 
 
 def batch_norm_apply(input, weight, bias, mean, inverse, output):
@@ -158,6 +173,7 @@ def batch_norm_apply(input, weight, bias, mean, inverse, output):
     cdef Array x, w, b, y, m, s
     cdef Batch job
     cdef char *terms
+    cdef unsigned int mode
     view(input, &x)
     view(output, &y, True)
     view(mean, &m)
@@ -170,5 +186,7 @@ def batch_norm_apply(input, weight, bias, mean, inverse, output):
     if terms == NULL:
         raise MemoryError("batch_norm: no memory for its terms")
     with nogil:
+        mode = enter_team()
         write_output(&job, x.data, y.data, terms)
+        leave_team(mode)
         release(terms)

@@ -5,7 +5,7 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.batch cimport (
     BLOCK, COLUMNS, WORK, Batch, batch_start, block_of, lost, number, optional, put, rounded
 )
-from fastconv.kernels.runtime cimport allocate, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release, threads_for
 
 cdef struct Gradient:
     Batch batch
@@ -77,6 +77,7 @@ cdef void column_sums(Gradient *job, Py_ssize_t task) noexcept nogil:
 
 
 cdef void columns_gradient(Gradient *job, int threads) noexcept nogil:
+    cdef unsigned int mode
     cdef const Batch *batch = &job.batch
     cdef Py_ssize_t i, j, size = batch.C * batch.itemsize, tasks = batch.blocks * ((batch.C + COLUMNS - 1) // COLUMNS)
     cdef Py_ssize_t rows = max(1, BLOCK // 4 // batch.C), pieces = (batch.N + rows - 1) // rows
@@ -85,9 +86,10 @@ cdef void columns_gradient(Gradient *job, int threads) noexcept nogil:
     for i in range(batch.C):
         put(job.terms, i, batch.itemsize, batch.mean[i])
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(tasks, schedule="static"):
             column_sums(job, i)
+        leave_team(mode)
     for i in range(batch.C):
         finish_channel(job, i, i, batch.C, four)
         for j in range(4):
@@ -97,41 +99,47 @@ cdef void columns_gradient(Gradient *job, int threads) noexcept nogil:
     for j in range(4):
         arrays[j] = job.terms + j * size
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(pieces, schedule="static"):
             batch.kernel.affine_gradient_columns(min(rows, batch.N - i * rows), batch.C, job.g + i * rows * size,
                                                  job.x + i * rows * size if job.training else NULL, batch.C, arrays,
                                                  job.gx + i * rows * size)
+        leave_team(mode)
 
 
 cdef void planes_gradient(Gradient *job, int threads) noexcept nogil:
+    cdef unsigned int mode
     cdef const Batch *batch = &job.batch
     cdef Py_ssize_t i, c, tasks = batch.C * batch.blocks
     cdef double *terms = <double *> job.terms
     if batch.blocks == 1:        # a channel at a time
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for i in prange(batch.C, schedule="static"):
                 one_channel(job, i)
+            leave_team(mode)
         return
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(tasks, schedule="static"):
             block_sums(job, i // batch.blocks, i % batch.blocks, job.sums + 2 * i)
+        leave_team(mode)
     for c in range(batch.C):
         finish_channel(job, c, c * batch.blocks, 1, terms + 4 * c)
     if job.gx == NULL:
         return
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(tasks, schedule="static"):
             block_gradient(job, i // batch.blocks, i % batch.blocks, terms + 4 * (i // batch.blocks))
+        leave_team(mode)
 
 
 def batch_norm_backward(grad_output, input, weight, mean, inverse, bint training, grad_input, grad_weight, grad_bias):
     """The gradients that are not None, from the statistics of the forward."""
     cdef Array g, x, w, m, s, gx, gw, gb
     cdef Gradient job
+    cdef unsigned int mode
     view(grad_output, &g)
     view(input, &x)
     view(mean, &m)
@@ -148,8 +156,10 @@ def batch_norm_backward(grad_output, input, weight, mean, inverse, bint training
         raise MemoryError("batch_norm_backward: no memory for the sums")
     job.terms = <char *> (job.sums + 2 * job.batch.C * job.batch.blocks)
     with nogil:
+        mode = enter_team()
         if job.batch.L == 1:
             columns_gradient(&job, threads_for(<double> x.size * WORK))
         else:
             planes_gradient(&job, threads_for(<double> x.size * WORK))
+        leave_team(mode)
         release(job.sums)

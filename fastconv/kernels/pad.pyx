@@ -2,7 +2,7 @@
 from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 
 cdef enum:
     LINES = 64                   # that a kernel is called with
@@ -182,6 +182,7 @@ cdef int pad_start(Pad *job, tuple sizes, tuple pads, int mode, double value, Py
 
 
 def pad_forward(input, output, tuple sizes, tuple pads, int mode, double value):
+    cdef unsigned int entered
     cdef Array x, y
     cdef Pad job
     cdef Py_ssize_t i, tasks
@@ -191,13 +192,15 @@ def pad_forward(input, output, tuple sizes, tuple pads, int mode, double value):
     with nogil:
         tasks = (job.padded_lines + LINES - 1) // LINES
         with parallel(num_threads=threads_for(<double> y.size)):
-            note_team()
+            entered = enter_team()
             for i in prange(tasks, schedule="static"):
                 pad_some(&job, i * LINES, x.data, y.data)
+            leave_team(entered)
         release(job.sides)
 
 
 def pad_backward(grad_output, grad_input, tuple sizes, tuple pads, int mode):
+    cdef unsigned int entered
     cdef Array g, x
     cdef Pad job
     cdef Py_ssize_t i
@@ -206,7 +209,8 @@ def pad_backward(grad_output, grad_input, tuple sizes, tuple pads, int mode):
     pad_start(&job, sizes, pads, mode, 0, g.itemsize)
     with nogil:
         with parallel(num_threads=threads_for(<double> g.size)):
-            note_team()
+            entered = enter_team()
             for i in prange(job.lines, schedule="static"):
                 gather_line(&job, i, g.data, x.data)
+            leave_team(entered)
         release(job.sides)

@@ -2,7 +2,7 @@
 from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 
 cdef enum:
     VECTORS = 4                  # of pixels a task
@@ -41,6 +41,7 @@ cdef void some_gradient(const Response *job, Py_ssize_t task, const char *g, con
 
 
 def local_response_norm_forward(input, output, Py_ssize_t size, double alpha, double beta, double k):
+    cdef unsigned int mode
     cdef Array x, y
     cdef Response job
     cdef Py_ssize_t i
@@ -49,12 +50,14 @@ def local_response_norm_forward(input, output, Py_ssize_t size, double alpha, do
     response_start(&job, &x, size, alpha, beta, k)
     with nogil:
         with parallel(num_threads=threads_for(work(&job))):
-            note_team()
+            mode = enter_team()
             for i in prange(job.N * job.pieces, schedule="static"):
                 some_pixels(&job, i, x.data, y.data)
+            leave_team(mode)
 
 
 def local_response_norm_backward(grad_output, input, grad_input, Py_ssize_t size, double alpha, double beta, double k):
+    cdef unsigned int mode
     cdef Array g, x, gx
     cdef Response job
     cdef Py_ssize_t i, stage
@@ -71,7 +74,8 @@ def local_response_norm_backward(grad_output, input, grad_input, Py_ssize_t size
         raise MemoryError("local_response_norm_backward: no memory for a vector of each channel")
     with nogil:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for i in prange(job.N * job.pieces, schedule="static"):
                 some_gradient(&job, i, g.data, x.data, stages + threadid() * stage, gx.data)
+            leave_team(mode)
         release(stages)

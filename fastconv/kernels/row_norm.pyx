@@ -7,9 +7,7 @@ from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.batch cimport optional
-from fastconv.kernels.runtime cimport (
-    allocate, fc_kernels, kernels, note_team, release, threads_for
-)
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 
 cdef enum:
     WORK = 4                     # about so many multiply-adds is an element worth
@@ -35,14 +33,16 @@ cdef void rows_start(Rows *job, const Array *x, Py_ssize_t groups, const Array *
 
 
 cdef void forward(const Rows *job, const char *x, char *y, double eps) noexcept nogil:
+    cdef unsigned int mode
     cdef Py_ssize_t i, together = (ROWS + job.length - 1) // job.length, tasks = (job.rows + together - 1) // together
     cdef Py_ssize_t size = together * job.length * job.itemsize
     with parallel(num_threads=threads_for(<double> job.rows * job.length * WORK)):
-        note_team()
+        mode = enter_team()
         for i in prange(tasks, schedule="static"):
             job.kernel.normalize_rows(min(together, job.rows - i * together), job.length, x + i * size, job.weight, job.bias,
                                       i * together % job.groups, job.groups, eps, y + i * size if y != NULL else NULL,
                                       job.mean + i * together, job.inverse + i * together)
+        leave_team(mode)
 
 
 def row_norm_forward(input, weight, bias, Py_ssize_t groups, double eps, output, mean, inverse):
@@ -70,13 +70,15 @@ cdef void some_rows(const Rows *job, Py_ssize_t row, Py_ssize_t rows, const char
 
 
 cdef void by_columns(const Rows *job, const char *g, const char *x, char *gx, char *gw, char *gb) noexcept nogil:
+    cdef unsigned int mode
     cdef Py_ssize_t i, at, size = job.itemsize, pieces = (job.length + PIECE - 1) // PIECE
     cdef int threads = threads_for(<double> job.rows * job.length * WORK)
     if gx != NULL:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for i in prange(job.rows, schedule="static"):
                 some_rows(job, i, 1, g, x, gx, NULL, NULL)
+            leave_team(mode)
     if gw == NULL and gb == NULL:
         return
     if gw != NULL:
@@ -84,16 +86,18 @@ cdef void by_columns(const Rows *job, const char *g, const char *x, char *gx, ch
     if gb != NULL:
         job.kernel.fill(job.groups * job.length, 0, gb)
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for i in prange(pieces, schedule="static"):
             at = i * PIECE * size
             job.kernel.normalize_rows_gradient(job.rows, min(PIECE, job.length - i * PIECE), job.length, g + at, x + at, NULL, 0,
                                                job.groups, job.mean, job.inverse, NULL, gw + at if gw != NULL else NULL,
                                                gb + at if gb != NULL else NULL)
+        leave_team(mode)
 
 
 cdef int by_rows(const Rows *job, const char *g, const char *x, char *gx, char *gw, char *gb) noexcept nogil:
     """All gradients in one pass over the rows; -1 where there is no memory for the sums."""
+    cdef unsigned int mode
     cdef Py_ssize_t width = job.groups * job.length, size = width * job.itemsize, i, j
     cdef Py_ssize_t blocks = max(1, min(min(job.rows, BLOCKS), job.rows * job.length // LONG_ROW))
     cdef Py_ssize_t together = (job.rows + blocks - 1) // blocks
@@ -103,7 +107,7 @@ cdef int by_rows(const Rows *job, const char *g, const char *x, char *gx, char *
     if sums == NULL:
         return -1
     with parallel(num_threads=threads_for(<double> job.rows * job.length * WORK)):
-        note_team()
+        mode = enter_team()
         for i in prange(blocks, schedule="static"):
             if gw != NULL:
                 job.kernel.fill(width, 0, gw_sums + i * size)
@@ -111,6 +115,7 @@ cdef int by_rows(const Rows *job, const char *g, const char *x, char *gx, char *
                 job.kernel.fill(width, 0, gb_sums + i * size)
             some_rows(job, i * together, min(together, job.rows - i * together), g, x, gx,
                       gw_sums + i * size if gw != NULL else NULL, gb_sums + i * size if gb != NULL else NULL)
+        leave_team(mode)
     if gw != NULL:
         job.kernel.sum_rows(blocks, width, gw_sums, width, gw)
     if gb != NULL:
@@ -124,6 +129,7 @@ def row_norm_backward(grad_output, input, weight, Py_ssize_t groups, mean, inver
     cdef Array g, x, w, m, s, gx, gw, gb
     cdef Rows job
     cdef int status = 0
+    cdef unsigned int mode
     view(grad_output, &g)
     view(input, &x)
     view(mean, &m)
@@ -135,9 +141,11 @@ def row_norm_backward(grad_output, input, weight, Py_ssize_t groups, mean, inver
     rows_start(&job, &x, groups, &m, &s)
     job.weight = w.data
     with nogil:
+        mode = enter_team()
         if groups * job.length >= LONG_ROW or (gw.data == NULL and gb.data == NULL):
             by_columns(&job, g.data, x.data, gx.data, gw.data, gb.data)
         else:
             status = by_rows(&job, g.data, x.data, gx.data, gw.data, gb.data)
+        leave_team(mode)
     if status:
         raise MemoryError("no memory for the sums of the gradient of weight and bias")
