@@ -105,9 +105,7 @@ def channel_groups(sizes, num_groups):
             f"num_groups must divide the number of channels, got num_groups={number} for {C} channels (shape {sizes})"
         )
     if N * C // number * L == 1:
-        raise ValueError(
-            f"input must hold more than 1 value per group, got shape {sizes} with num_groups={number}"
-        )
+        raise ValueError(f"input must hold more than 1 value per group, got shape {sizes} with num_groups={number}")
     return (N, C, L), number
 
 

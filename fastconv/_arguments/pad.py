@@ -16,7 +16,7 @@ def pad(sizes, sides, mode, value, name="input"):
         raise (ValueError if isinstance(mode, str) else TypeError)(f"mode must be one of {known}, got mode={mode!r}")
     filler = 0.0 if value is None else real(value, "value")
     if number and filler != 0:
-        raise ValueError(f"value must be None with mode={mode!r}, which takes all elements from input, got value={value}")
+        raise ValueError(f"value must be None with mode={mode!r}, as nothing is filled in, got value={value}")
     padded = len(pads) // 2
     if number == 0:
         if padded > len(sizes):
@@ -57,7 +57,7 @@ def _padded(sizes, axis, low, high, mode, name):
         if result < 0 or left < 0:
             raise ValueError(f"{said} crops more than the {size} elements that there are")
         if low > left or high > left:
-            raise ValueError(f"{said} goes around more than once: mode='circular' repeats at most {left} elements a side")
+            raise ValueError(f"{said} goes around more than once: mode='circular' repeats at most {left} a side")
     else:
         if mode == "reflect" and (low >= size or high >= size):
             raise ValueError(f"{said} must be less than {size} on each side: mode='reflect' does not repeat the border")

@@ -89,7 +89,8 @@ def layer_norm_backward(
     wants = args.mask(output_mask, "output_mask", 3)
     if mean is not None or rstd is not None:
         mean, rstd = args.statistics(mean, rstd, outer)
-    grads = [np.empty(sizes, x.dtype) if want else None for want, sizes in zip(wants, (x.shape, inner, inner), strict=True)]
+    shapes = (x.shape, inner, inner)
+    grads = [np.empty(sizes, x.dtype) if want else None for want, sizes in zip(wants, shapes, strict=True)]
     if not x.size:
         return tuple(None if grad is None else np.zeros_like(grad) for grad in grads)
     _rows_backward(gy, x, (rows, length), w, 1, eps, mean, rstd, grads)
@@ -135,9 +136,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, *, out=None,
         mean[...] = rstd[...] = np.nan
     elif L == 1 or (w is None and b is None):  # a row's elements each have a weight of their own, or none has
         rows = (N * groups, C // groups * L)
-        kernels.row_norm_forward(
-            args.contiguous(x).reshape(rows), w, b, groups, eps, result.reshape(rows), mean, rstd
-        )
+        kernels.row_norm_forward(args.contiguous(x).reshape(rows), w, b, groups, eps, result.reshape(rows), mean, rstd)
     else:
         x3, y3 = args.contiguous(x).reshape(N, C, L), result.reshape(N, C, L)
         group_kernels.group_norm_forward(x3, w, b, groups, eps, y3, mean, rstd)

@@ -38,7 +38,8 @@ cdef inline void batch_start(Batch *job, const Array *x) noexcept nogil:
     job.blocks = (job.N + job.rows - 1) // job.rows * job.pieces
 
 
-cdef inline Py_ssize_t block_of(const Batch *job, Py_ssize_t block, Py_ssize_t *first_row, Py_ssize_t *first, Py_ssize_t *count) noexcept nogil:
+cdef inline Py_ssize_t block_of(const Batch *job, Py_ssize_t block, Py_ssize_t *first_row, Py_ssize_t *first,
+                                Py_ssize_t *count) noexcept nogil:
     """The images and pixels of a block; returns the number of images."""
     first_row[0] = block // job.pieces * job.rows
     first[0] = block % job.pieces * job.piece

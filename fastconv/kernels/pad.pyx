@@ -25,7 +25,7 @@ cdef struct Pad:
     int mode, axes
     Axis axis[MOST_AXES]
     Py_ssize_t lines, padded_lines
-    Py_ssize_t low, start, count # of a line: elements before the copied ones; the first of them in the image; how many
+    Py_ssize_t low, start, count  # of a line: elements before the copied ones; the first of them in the image; how many
     Py_ssize_t *sides
     double filler
 
@@ -147,7 +147,7 @@ cdef void gather_line(const Pad *job, Py_ssize_t line, const char *gradient, cha
 
 cdef int pad_start(Pad *job, tuple sizes, tuple pads, int mode, double value, Py_ssize_t itemsize) except -1:
     """The axes, merged where that changes nothing, and the elements at the sides of a line."""
-    cdef Py_ssize_t size, low, high, inner, k, sides
+    cdef Py_ssize_t size, low, high, k, sides
     cdef Py_ssize_t padded = len(pads) // 2, axes = len(sizes)
     cdef Axis *last
     job.kernel, job.itemsize, job.mode, job.filler, job.sides, job.axes = kernels(itemsize), itemsize, mode, value, NULL, 0

@@ -98,7 +98,7 @@ cdef void by_columns(const Rows *job, const char *g, const char *x, char *gx, ch
 cdef int by_rows(const Rows *job, const char *g, const char *x, char *gx, char *gw, char *gb) noexcept nogil:
     """All gradients in one pass over the rows; -1 where there is no memory for the sums."""
     cdef unsigned int mode
-    cdef Py_ssize_t width = job.groups * job.length, size = width * job.itemsize, i, j
+    cdef Py_ssize_t width = job.groups * job.length, size = width * job.itemsize, i
     cdef Py_ssize_t blocks = max(1, min(min(job.rows, BLOCKS), job.rows * job.length // LONG_ROW))
     cdef Py_ssize_t together = (job.rows + blocks - 1) // blocks
     cdef char *sums = <char *> allocate(2 * blocks * size)
