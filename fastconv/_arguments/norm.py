@@ -3,7 +3,7 @@
 from math import prod
 
 from fastconv._arguments.arrays import contiguous, floats
-from fastconv._arguments.numbers import integer, real, shape
+from fastconv._arguments.numbers import integer, number, shape
 from fastconv._arguments.sizes import check_bytes
 
 
@@ -16,16 +16,16 @@ def channels(sizes, name="input"):
 
 def batch_statistics(sizes, training, eps):
     """What batch_norm wants of its input's shape and of eps."""
-    number = real(eps, "eps")
+    value = number(eps, "eps")
     N, C, L = channels(sizes)
     if training:
         if N * L == 1:
             raise ValueError(f"input must hold more than 1 value per channel when training, got shape {sizes}")
-        if number <= 0:
+        if value <= 0:
             raise ValueError(f"eps must be positive when training, got eps={eps}")
-    elif number < 0:
+    elif value < 0:
         raise ValueError(f"eps must not be negative, got eps={eps}")
-    return (N, C, L), number
+    return (N, C, L), value
 
 
 def vector(value, name, length, like, what="channel"):
@@ -99,14 +99,14 @@ def elements(value, name, inner, like):
 def channel_groups(sizes, num_groups):
     """(N, C, L) and the number of groups."""
     N, C, L = channels(sizes)
-    number = integer(num_groups, "num_groups", 1)
-    if C % number:
+    groups = integer(num_groups, "num_groups", 1)
+    if C % groups:
         raise ValueError(
-            f"num_groups must divide the number of channels, got num_groups={number} for {C} channels (shape {sizes})"
+            f"num_groups must divide the number of channels, got num_groups={groups} for {C} channels (shape {sizes})"
         )
-    if N * C // number * L == 1:
-        raise ValueError(f"input must hold more than 1 value per group, got shape {sizes} with num_groups={number}")
-    return (N, C, L), number
+    if N * C // groups * L == 1:
+        raise ValueError(f"input must hold more than 1 value per group, got shape {sizes} with num_groups={groups}")
+    return (N, C, L), groups
 
 
 def response(sizes, size, alpha, beta, k):
@@ -115,4 +115,4 @@ def response(sizes, size, alpha, beta, k):
         raise ValueError(f"input must have at least 3 dimensions (N, C, L, ...), got shape {sizes}")
     window = integer(size, "size", 1)
     check_bytes((window,), "size")
-    return channels(sizes), window, real(alpha, "alpha"), real(beta, "beta"), real(k, "k")
+    return channels(sizes), window, number(alpha, "alpha"), number(beta, "beta"), number(k, "k")

@@ -33,16 +33,16 @@ def _range_error(value, name, low, high):
     return ValueError(f"{name} must fit into 64 bits, got {name}={value}")
 
 
-def real(value, name):
-    """`value` as a Python float; NaN and infinities are numbers too, and True is 1, as torch takes it."""
+def number(value, name):
+    """A real number as a float; bool is refused."""
     if type(value) is float:
         return value
-    if isinstance(value, (int, float, np.floating, np.integer, np.bool_)):
-        try:
-            return float(value)
-        except OverflowError:
-            raise ValueError(f"{name} must fit into a float64, got {name}={value}") from None
-    raise TypeError(f"{name} must be a number, got {name}={value!r} ({type_name(value)})")
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {name}={value!r} ({type_name(value)})")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that float64 holds, got {name}={value!r}") from None
 
 
 def pair(value, name, low, shortest=1):

@@ -1,6 +1,6 @@
 """Arguments of pad: sides, modes and the value."""
 
-from fastconv._arguments.numbers import INT64_MAX, integer, real, type_name
+from fastconv._arguments.numbers import INT64_MAX, integer, number, type_name
 from fastconv._arguments.sizes import check_bytes
 
 # As the kernels number them.
@@ -10,15 +10,15 @@ _MODES = {"constant": 0, "reflect": 1, "replicate": 2, "circular": 3}
 def pad(sizes, sides, mode, value, name="input"):
     """The padded shape, the sides as a tuple of ints (the last dimension first), the mode's number, and the filler."""
     pads = _sides(sides)
-    number = _MODES.get(mode) if isinstance(mode, str) else None
-    if number is None:
+    kind = _MODES.get(mode) if isinstance(mode, str) else None
+    if kind is None:
         known = ", ".join(map(repr, _MODES))
         raise (ValueError if isinstance(mode, str) else TypeError)(f"mode must be one of {known}, got mode={mode!r}")
-    filler = 0.0 if value is None else real(value, "value")
-    if number and filler != 0:
+    filler = 0.0 if value is None else number(value, "value")
+    if kind and filler != 0:
         raise ValueError(f"value must be None with mode={mode!r}, as nothing is filled in, got value={value}")
     padded = len(pads) // 2
-    if number == 0:
+    if kind == 0:
         if padded > len(sizes):
             raise ValueError(f"pad={pads} names {padded} dimensions, but {name} has {len(sizes)} (shape {sizes})")
     elif not (1 <= padded <= 3 and padded + 1 <= len(sizes) <= padded + 2):
@@ -26,14 +26,14 @@ def pad(sizes, sides, mode, value, name="input"):
             f"pad={pads} with mode={mode!r} must hold 2, 4 or 6 numbers for the last 1, 2 or 3 dimensions of {name} "
             f"behind one for the channels and perhaps one for the batch, got shape {sizes}"
         )
-    elif number != 3 and 0 in sizes[len(sizes) - padded - 1 :]:
+    elif kind != 3 and 0 in sizes[len(sizes) - padded - 1 :]:
         raise ValueError(f"{name} must have at least one channel and one pixel with mode={mode!r}, got shape {sizes}")
     result = list(sizes)
     for place in range(padded):
         axis = len(sizes) - 1 - place
         result[axis] = _padded(sizes, axis, pads[2 * place], pads[2 * place + 1], mode, name)
     check_bytes(result, "the output")
-    return tuple(result), pads, number, filler
+    return tuple(result), pads, kind, filler
 
 
 def _sides(value):
@@ -41,7 +41,7 @@ def _sides(value):
         raise TypeError(f"pad must be a tuple of integers, got pad={value!r} ({type_name(value)})")
     if len(value) % 2:
         raise ValueError(f"pad must hold two numbers a dimension, got pad={value}")
-    return tuple([integer(number, "pad", -INT64_MAX) for number in value])
+    return tuple([integer(each, "pad", -INT64_MAX) for each in value])
 
 
 def _padded(sizes, axis, low, high, mode, name):

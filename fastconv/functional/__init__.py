@@ -9,14 +9,12 @@ then the forward's options.
 """
 
 from fastconv.functional.activation import (
-    log_softmax,
-    log_softmax_backward,
-    relu,
-    relu_backward,
+    gelu,
+    gelu_backward,
     sigmoid,
     sigmoid_backward,
-    softmax,
-    softmax_backward,
+    silu,
+    silu_backward,
     tanh,
     tanh_backward,
 )
@@ -44,6 +42,17 @@ from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_
 from fastconv.functional.norm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
 from fastconv.functional.pad import pad, pad_backward
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from fastconv.functional.rectifier import (
+    elu,
+    elu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu6,
+    relu6_backward,
+    relu_backward,
+)
+from fastconv.functional.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
     "avg_pool2d",
@@ -62,14 +71,20 @@ __all__ = [
     "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "elu",
+    "elu_backward",
     "fold",
     "fold_backward",
+    "gelu",
+    "gelu_backward",
     "group_norm",
     "group_norm_backward",
     "im2col",
     "im2col_backward",
     "layer_norm",
     "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
     "linear",
     "linear_backward",
     "local_response_norm",
@@ -83,9 +98,13 @@ __all__ = [
     "pad",
     "pad_backward",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
+    "silu",
+    "silu_backward",
     "softmax",
     "softmax_backward",
     "tanh",

@@ -55,7 +55,7 @@ def batch_norm(
     (N, C, L), eps = args.batch_statistics(x.shape, training, eps)
     running = args.running_statistics(running_mean, running_var, C, x, training)
     w, b = args.vector(weight, "weight", C, x), args.vector(bias, "bias", C, x)
-    momentum = args.real(momentum, "momentum")
+    momentum = args.number(momentum, "momentum")
     if return_statistics is not False:
         return_statistics = args.flag(return_statistics, "return_statistics")
     result = np.empty(x.shape, x.dtype) if out is None else args.output(out, x.shape, x.dtype, x, w, b, *running)

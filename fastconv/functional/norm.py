@@ -35,7 +35,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, *, out
     x = args.floats(input, "input")
     inner, outer, rows, length = args.rows(x.shape, normalized_shape)
     w, b = args.elements(weight, "weight", inner, x), args.elements(bias, "bias", inner, x)
-    eps = args.real(eps, "eps")
+    eps = args.number(eps, "eps")
     if return_statistics is not False:
         return_statistics = args.flag(return_statistics, "return_statistics")
     result = np.empty(x.shape, x.dtype) if out is None else args.output(out, x.shape, x.dtype, x, w, b)
@@ -85,7 +85,7 @@ def layer_norm_backward(
     x = args.floats(input, "input")
     inner, outer, rows, length = args.rows(x.shape, normalized_shape)
     gy = args.gradient(grad_output, x.shape, x)
-    w, eps = args.elements(weight, "weight", inner, x), args.real(eps, "eps")
+    w, eps = args.elements(weight, "weight", inner, x), args.number(eps, "eps")
     wants = args.mask(output_mask, "output_mask", 3)
     if mean is not None or rstd is not None:
         mean, rstd = args.statistics(mean, rstd, outer)
@@ -127,7 +127,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, *, out=None,
     x = args.floats(input, "input")
     (N, C, L), groups = args.channel_groups(x.shape, num_groups)
     w, b = args.vector(weight, "weight", C, x), args.vector(bias, "bias", C, x)
-    eps = args.real(eps, "eps")
+    eps = args.number(eps, "eps")
     if return_statistics is not False:
         return_statistics = args.flag(return_statistics, "return_statistics")
     result = np.empty(x.shape, x.dtype) if out is None else args.output(out, x.shape, x.dtype, x, w, b)
@@ -172,7 +172,7 @@ def group_norm_backward(
     x = args.floats(input, "input")
     (N, C, L), groups = args.channel_groups(x.shape, num_groups)
     gy = args.gradient(grad_output, x.shape, x)
-    w, eps = args.vector(weight, "weight", C, x), args.real(eps, "eps")
+    w, eps = args.vector(weight, "weight", C, x), args.number(eps, "eps")
     wants = args.mask(output_mask, "output_mask", 3)
     if mean is not None or rstd is not None:
         mean, rstd = args.statistics(mean, rstd, (N, groups))
