@@ -59,6 +59,18 @@ VALID = {
     "cross_entropy_backward": dict(grad_output=np.float32(1), input=LOGITS, target=CLASSES, label_smoothing=0.0),
     "mse_loss": dict(input=LOGITS, target=LOGITS),
     "mse_loss_backward": dict(grad_output=np.float32(1), input=LOGITS, target=LOGITS),
+    "batch_norm": dict(input=X, running_mean=f32(4), running_var=f32(4), weight=f32(4), bias=f32(4)),
+    "batch_norm_backward": dict(grad_output=X, input=X, running_mean=f32(4), running_var=f32(4), weight=f32(4)),
+    "layer_norm": dict(input=X, normalized_shape=(8, 8), weight=f32(8, 8), bias=f32(8, 8)),
+    "layer_norm_backward": dict(grad_output=X, input=X, normalized_shape=(8, 8), weight=f32(8, 8)),
+    "group_norm": dict(input=X, num_groups=2, weight=f32(4), bias=f32(4)),
+    "group_norm_backward": dict(grad_output=X, input=X, num_groups=2, weight=f32(4)),
+    "local_response_norm": dict(input=X, size=3),
+    "local_response_norm_backward": dict(grad_output=X, input=X, size=3),
+    "pad": dict(input=X, pad=(1, 1)),
+    "pad_backward": dict(grad_output=f32(2, 4, 8, 10), input_shape=X.shape, pad=(1, 1)),
+    "unfold_backward": dict(grad_output=fc.unfold(X, 3), input_shape=X.shape, kernel_size=3),
+    "fold_backward": dict(grad_output=X, output_size=(8, 8), kernel_size=3),
 }
 FORWARD = [name for name in VALID if not name.endswith("_backward")]
 
@@ -342,8 +354,8 @@ ARRAYS = [
 @pytest.mark.parametrize("kind", NOT_IMAGES)
 def test_arrays_of_other_types(operator, argument, kind):
     make, shown = NOT_IMAGES[kind]
-    if kind == "None" and argument == "bias":
-        pytest.skip("no bias")
+    if kind == "None" and (argument == "bias" or argument == "weight" and "_norm" in operator):
+        pytest.skip("may be None")
     if argument == "target" and kind in ("int64", "uint8"):
         pytest.skip("class indices")
     with pytest.raises((ValueError, TypeError)) as caught:
@@ -365,6 +377,7 @@ def test_mixed_dtypes(operator, argument):
 # ---- out= -------------------------------------------------------------------------------------------------------
 
 WITH_OUT = ["conv2d", "max_pool2d", "avg_pool2d", "linear", "relu", "sigmoid", "tanh", "elu", "gelu"]
+WITH_OUT += ["batch_norm", "layer_norm", "group_norm", "local_response_norm", "pad"]
 
 
 def fresh(operator):

@@ -43,6 +43,44 @@ def test_generated(shapes, dtype, seed):
 
 def test_im2col_and_col2im_are_the_same_functions():
     assert F.im2col is F.unfold and F.col2im is F.fold
+    assert F.im2col_backward is F.unfold_backward and F.col2im_backward is F.fold_backward
+
+
+def test_each_is_the_gradient_of_the_other(dtype, rng):
+    shape, options = (2, 3, 8, 9), (3, 2, 1, 2)
+    x = rng.standard_normal(shape).astype(dtype)
+    columns = fc.unfold(x, *options)
+    assert_same_bits(F.unfold_backward(columns, shape, *options), fc.fold(columns, shape[2:], *options))
+    assert_same_bits(F.unfold_backward(columns[0], shape[1:], *options), fc.fold(columns[0], shape[2:], *options))
+    assert_same_bits(F.fold_backward(x, shape[2:], *options), columns)
+    assert_same_bits(F.fold_backward(x[0], shape[2:], *options), columns[0])
+    assert F.unfold_backward(columns[:0], (0, *shape[1:]), *options).shape == (0, *shape[1:])
+    assert F.fold_backward(x[:0], shape[2:], *options).shape == (0, *columns.shape[1:])
+    for wrong in (columns[:1], columns[0], columns[:, :-1], columns[..., :-1]):
+        with pytest.raises(ValueError, match="grad_output"):
+            F.unfold_backward(wrong, shape, *options)
+    for size in ((8, 8), (9, 8), (8,), 8, (8, 9, 1), (8.0, 9)):
+        with pytest.raises((ValueError, TypeError), match="output_size"):
+            F.fold_backward(x, size, *options)
+    with pytest.raises(ValueError, match="grad_output"):
+        F.fold_backward(x[None], (8, 9), 1)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda zeros: F.unfold(zeros(5, 5), 3), lambda zeros: F.unfold(zeros(1, 1, 1, 5, 5), 3),
+        lambda zeros: F.unfold(zeros(2, 0, 5, 5), 3), lambda zeros: F.unfold(zeros(2, 2, 0, 5), 3, padding=2),
+        lambda zeros: F.unfold(zeros(0, 5, 5), 3), lambda zeros: F.unfold(zeros(1, 1, 5, 5), (3,)),
+        lambda zeros: F.fold(zeros(1, 1, 9, 9), 5, 3), lambda zeros: F.fold(zeros(9), 5, 3),
+        lambda zeros: F.fold(zeros(1, 9, 0), 5, 3), lambda zeros: F.fold(zeros(1, 0, 9), 5, 3),
+        lambda zeros: F.fold(zeros(0, 9), 5, 3), lambda zeros: F.fold(zeros(1, 9, 9), (5,), 3),
+        lambda zeros: F.fold(zeros(1, 9, 9), 5, (3,)), lambda zeros: F.fold(zeros(1, 9, 6), (0, 1), 3, padding=2),
+    ],
+)  # fmt: skip
+def test_what_torch_refuses(call, dtype):
+    with pytest.raises((ValueError, TypeError)):
+        call(lambda *shape: np.zeros(shape, dtype))
 
 
 def test_unbatched_and_positions(dtype, rng):

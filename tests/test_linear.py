@@ -77,3 +77,23 @@ def test_empty_batch(dtype):
     assert gx.shape == (0, 4)
     assert_same_bits(gw, np.zeros_like(w))
     assert_same_bits(gb, np.zeros(3, dtype))
+
+
+def test_a_bias_of_one_value_and_a_weight_of_one_dimension(dtype, rng):
+    x, w = rng.standard_normal((2, 3, 5)).astype(dtype), rng.standard_normal((4, 5)).astype(dtype)
+    b = np.asarray(0.75, dtype)
+    for each in (x, x[0], x[0, 0]):
+        assert_same_bits(fc.linear(each, w, b), fc.linear(each, w, np.full(4, b)))
+        assert_same_bits(fc.linear(each, w[0]), np.ascontiguousarray(fc.linear(each, w[:1])[..., 0]))
+    for each in (x, x[0, 0]):
+        expected = fc.linear(each, w[:1], np.full(1, b))[..., 0]
+        assert_same_bits(np.asarray(fc.linear(each, w[0], b)), np.array(expected))
+    for each, weight, bias in (
+        (x[0], w[0], b), (x, w[0], b[None]), (x[0, 0], w[0], b[None]), (x, w, np.full(3, b)), (x[0, 0, 0], w, b),
+        (x, np.asarray(b), b), (x, w[None], b),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="bias|input|weight"):
+            fc.linear(each, weight, bias)
+    empty = fc.linear(x[..., :0], w[:, :0], b)
+    assert_same_bits(empty, np.full((2, 3, 4), b))
+    assert_same_bits(fc.linear(x[..., :0], w[0, :0], b), np.full((2, 3), b))

@@ -48,6 +48,17 @@ from fastconv._arguments.loss import (
     reduction,
     smoothing,
 )
+from fastconv._arguments.norm import (
+    batch_statistics,
+    channel_groups,
+    channels,
+    elements,
+    response,
+    rows,
+    running_statistics,
+    statistics,
+    vector,
+)
 from fastconv._arguments.numbers import (
     axis,
     choice,
@@ -63,6 +74,7 @@ from fastconv._arguments.numbers import (
     shape,
     type_name,
 )
+from fastconv._arguments.pad import pad
 from fastconv._arguments.pool import (
     divisor,
     plane_indices,
@@ -75,6 +87,7 @@ from fastconv._arguments.sizes import (
 )
 from fastconv._arguments.windows import (
     fold,
+    fold_output,
     unfold,
     unfold_input,
 )
@@ -85,8 +98,11 @@ __all__ = [
     "FLOATS",
     "INT64",
     "axis",
+    "batch_statistics",
     "bias",
     "broadcast",
+    "channel_groups",
+    "channels",
     "check_parameters",
     "choice",
     "class_targets",
@@ -100,12 +116,14 @@ __all__ = [
     "conv_transpose2d",
     "divisor",
     "dtype",
+    "elements",
     "extents",
     "flag",
     "flatten",
     "flatten_without_batch",
     "floats",
     "fold",
+    "fold_output",
     "foreign",
     "gradient",
     "groups",
@@ -120,6 +138,7 @@ __all__ = [
     "not_inplace",
     "number",
     "output",
+    "pad",
     "pair",
     "plane_indices",
     "plane_indices_error",
@@ -128,11 +147,16 @@ __all__ = [
     "position",
     "reduction",
     "repeats",
+    "response",
+    "rows",
+    "running_statistics",
     "same_shape",
     "seed",
     "shape",
     "smoothing",
+    "statistics",
     "type_name",
     "unfold",
     "unfold_input",
+    "vector",
 ]

@@ -2,6 +2,8 @@
 
 from math import prod
 
+import numpy as np
+
 from fastconv._arguments.arrays import bias, floats
 from fastconv._arguments.numbers import axis
 from fastconv._arguments.sizes import check_bytes
@@ -25,13 +27,20 @@ def linear(sizes, weight_sizes):
     return result, (M, weight_sizes[0] if len(weight_sizes) == 2 else 1, weight_sizes[-1])
 
 
-def linear_bias(value, weight_sizes, like):
-    """A bias of an output feature each; a single number, of shape (), where weight has 1 dimension."""
+def linear_bias(value, sizes, weight_sizes, like):
+    """A bias of one value an output feature; one value alone, () or (1,), is that of all of them."""
     if len(weight_sizes) == 2:
-        return bias(value, weight_sizes[0], like)
+        array = floats(value, "bias", like)
+        if array.shape in ((), (1,)) and weight_sizes[0] != 1:
+            return np.full(weight_sizes[0], array.reshape(()))
+        return bias(array if array.ndim else array.reshape(1), weight_sizes[0], like)
+    if len(sizes) == 2:  # torch's rule, though the product would be as good here as elsewhere
+        raise ValueError(
+            f"bias must be None where input has 2 dimensions (shape {sizes}) and weight has 1 (shape {weight_sizes})"
+        )
     array = floats(value, "bias", like)
-    if array.ndim:
-        raise ValueError(f"bias must have shape () where weight has shape {weight_sizes}, got shape {array.shape}")
+    if array.shape:
+        raise ValueError(f"bias must have shape () where weight has 1 dimension, got shape {array.shape}")
     return array.reshape(1)
 
 

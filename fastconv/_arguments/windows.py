@@ -32,6 +32,14 @@ def unfold_input(sizes):
     image_rank(sizes, "input")
 
 
+def fold_output(sizes, output_size):
+    """Whether an image of `sizes`, the gradient of fold's output, is of output_size."""
+    image_rank(sizes, "grad_output")
+    expected = pair(output_size, "output_size", 1, 2)
+    if sizes[-2:] != expected:
+        raise ValueError(f"grad_output has images of {sizes[-2:]} (shape {sizes}), expected output_size={expected}")
+
+
 def fold(sizes, output_size, kernel_size, dilation, padding, stride):
     """As `unfold`, for columns of shape `sizes` = (N, C * KH * KW, L) or (C * KH * KW, L)."""
     if len(sizes) != 3 and len(sizes) != 2:

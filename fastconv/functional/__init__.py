@@ -18,6 +18,7 @@ from fastconv.functional.activation import (
     tanh,
     tanh_backward,
 )
+from fastconv.functional.batch_norm import batch_norm, batch_norm_backward
 from fastconv.functional.conv import conv1d, conv1d_backward, conv2d, conv2d_backward
 from fastconv.functional.conv_transpose import (
     conv_transpose1d,
@@ -25,9 +26,21 @@ from fastconv.functional.conv_transpose import (
     conv_transpose2d,
     conv_transpose2d_backward,
 )
-from fastconv.functional.fold import col2im, fold, im2col, unfold
+from fastconv.functional.fold import (
+    col2im,
+    col2im_backward,
+    fold,
+    fold_backward,
+    im2col,
+    im2col_backward,
+    unfold,
+    unfold_backward,
+)
 from fastconv.functional.linear import linear, linear_backward
+from fastconv.functional.local_response import local_response_norm, local_response_norm_backward
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from fastconv.functional.norm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
+from fastconv.functional.pad import pad, pad_backward
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from fastconv.functional.rectifier import (
     elu,
@@ -44,7 +57,10 @@ from fastconv.functional.softmax import log_softmax, log_softmax_backward, softm
 __all__ = [
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "col2im",
+    "col2im_backward",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -58,19 +74,29 @@ __all__ = [
     "elu",
     "elu_backward",
     "fold",
+    "fold_backward",
     "gelu",
     "gelu_backward",
+    "group_norm",
+    "group_norm_backward",
     "im2col",
+    "im2col_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "local_response_norm",
+    "local_response_norm_backward",
     "log_softmax",
     "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "pad",
+    "pad_backward",
     "relu",
     "relu6",
     "relu6_backward",
@@ -84,4 +110,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "unfold",
+    "unfold_backward",
 ]

@@ -77,5 +77,60 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     return result if columns.ndim == 3 else result[0]
 
 
-im2col = unfold
-col2im = fold
+def unfold_backward(grad_output, input_shape, kernel_size, dilation=1, padding=0, stride=1):
+    """The gradient of unfold with respect to its input: fold.
+
+    Args:
+        grad_output: the gradient of the columns, of their shape.
+        input_shape: the shape of unfold's input.
+        kernel_size, dilation, padding, stride: as given to unfold.
+
+    Returns:
+        grad_input, of input_shape.
+
+    Raises:
+        TypeError, ValueError: as unfold, and where grad_output's shape is not the output's.
+
+    Example:
+        >>> unfold_backward(np.ones((4, 4)), (1, 3, 3), 2)
+        array([[[1., 2., 1.],
+                [2., 4., 2.],
+                [1., 2., 1.]]])
+
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.unfold.html (its derivative)
+    """
+    gy = args.floats(grad_output, "grad_output")
+    sizes = args.shape(input_shape, "input_shape", (3, 4))
+    (N, C, KH, KW, OH, OW), _ = args.unfold(sizes, kernel_size, dilation, padding, stride, "input_shape")
+    expected = (N, C * KH * KW, OH * OW)[4 - len(sizes) :]
+    if gy.shape != expected:
+        args.same_shape(gy, "grad_output", expected, "the forward's output")
+    return fold(gy, sizes[-2:], kernel_size, dilation, padding, stride)
+
+
+def fold_backward(grad_output, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The gradient of fold with respect to its input: unfold.
+
+    Args:
+        grad_output: the gradient of the images, (N, C, H, W) or (C, H, W).
+        output_size, kernel_size, dilation, padding, stride: as given to fold.
+
+    Returns:
+        grad_input, (N, C * KH * KW, L) or (C * KH * KW, L).
+
+    Raises:
+        TypeError, ValueError: as fold, and where grad_output is not of output_size.
+
+    Example:
+        >>> fold_backward(np.arange(4.0).reshape(1, 2, 2), (2, 2), 1)
+        array([[0., 1., 2., 3.]])
+
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.fold.html (its derivative)
+    """
+    gy = args.floats(grad_output, "grad_output")
+    args.fold_output(gy.shape, output_size)
+    return unfold(gy, kernel_size, dilation, padding, stride)
+
+
+im2col, im2col_backward = unfold, unfold_backward
+col2im, col2im_backward = fold, fold_backward

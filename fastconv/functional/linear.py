@@ -12,7 +12,8 @@ def linear(input, weight, bias=None, *, out=None):
     Args:
         input: (..., in_features), float32 or float64.
         weight: (out_features, in_features), of input's dtype; or (in_features,), one output feature without its axis.
-        bias: (out_features,) or None; () where weight has 1 dimension.
+        bias: (out_features,), or () for one value alone, or None. Where weight has one dimension, () or None, and None
+            with an input of two dimensions (torch's rule).
         out: a C-contiguous array for the result, which must not overlap an input.
 
     Returns:
@@ -31,10 +32,10 @@ def linear(input, weight, bias=None, *, out=None):
     x = args.floats(input, "input")
     w = args.floats(weight, "weight", x)
     shape, (M, N, K) = args.linear(x.shape, w.shape)
-    b = None if bias is None else args.linear_bias(bias, w.shape, x)
+    b = None if bias is None else args.linear_bias(bias, x.shape, w.shape, x)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x, w, b)
     if not (result.size and K):  # nothing to compute, or a sum over nothing
-        result[...] = 0 if b is None else b
+        result[...] = 0 if b is None else b if w.ndim == 2 else b[0]
         return result
     x2, w2 = args.contiguous(x).reshape(M, K), args.contiguous(w).reshape(N, K)
     if b is not None:
@@ -53,7 +54,7 @@ def linear_backward(grad_output, input, weight, output_mask=(True, True, True)):
 
     Returns:
         (grad_input, grad_weight, grad_bias) of the shapes of input, weight and (out_features,); grad_bias has shape ()
-        where weight has one dimension.
+        where weight has one dimension. The gradient of a bias () beside several features is the sum of grad_bias.
 
     Raises:
         TypeError, ValueError: as linear, and where grad_output's shape is not the output's.

@@ -10,6 +10,9 @@
         filters  depthwise               filters that each see one channel, and their gradients
         weight_product  weight_gradient  the gradient of the weights
       pool  fold  gemm  elementwise  softmax    the other drivers, a file a family
+      norm  norm_gradient            batch normalisation (`batch`: what they share)
+      row_norm  group_norm  response within an image: rows, groups of channels, windows of channels
+      pad                            padding and cropping of any dimensions
         slab  arrays                   what they share: padded copies of rows; pointers out of arrays
           runtime                      the table of kernels in use, the number of threads, working memory
             src/registry.def  src/kernels/*.c    the kernels, built once an instruction set and element type

@@ -19,6 +19,13 @@ cdef extern from "registry.h" nogil:
     ctypedef struct fc_lane_windows:
         Py_ssize_t count, rows, columns, stride, dilation, left, width, source_row, image_row, image_step
         int add
+    ctypedef struct fc_moments:
+        double count
+        double mean
+        double squares
+        double strange
+    void fc_merge(fc_moments *, const fc_moments *)
+    double fc_inverse(double, double)
     ctypedef struct fc_kernels:
         Py_ssize_t lanes
         Py_ssize_t tile_rows
@@ -41,6 +48,30 @@ cdef extern from "registry.h" nogil:
         void (*sum_rows)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
         double (*sum)(Py_ssize_t, const void *, double) noexcept nogil
         int (*all_finite)(Py_ssize_t, const void *) noexcept nogil
+        void (*moments)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, fc_moments *) noexcept nogil
+        void (*column_moments)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, fc_moments *) noexcept nogil
+        void (*gradient_sums)(Py_ssize_t, Py_ssize_t, const void *, const void *, Py_ssize_t, double, double *) noexcept nogil
+        void (*column_gradient_sums)(Py_ssize_t, Py_ssize_t, const void *, const void *, Py_ssize_t, const void *,
+                                     double *) noexcept nogil
+        void (*affine_rows)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const double *, Py_ssize_t, void *) noexcept nogil
+        void (*affine_columns)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const void *, const void *,
+                               void *) noexcept nogil
+        void (*affine_gradient_rows)(Py_ssize_t, Py_ssize_t, const void *, const void *, Py_ssize_t, const double *, Py_ssize_t,
+                                     void *) noexcept nogil
+        void (*affine_gradient_columns)(Py_ssize_t, Py_ssize_t, const void *, const void *, Py_ssize_t, const void *const *,
+                                        void *) noexcept nogil
+        void (*normalize_rows)(Py_ssize_t, Py_ssize_t, const void *, const void *, const void *, Py_ssize_t, Py_ssize_t, double, void *,
+                               double *, double *) noexcept nogil
+        void (*normalize_rows_gradient)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const void *, const void *, Py_ssize_t,
+                                        Py_ssize_t, const double *, const double *, void *, void *, void *) noexcept nogil
+        void (*local_response)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, double, double, const void *,
+                               void *) noexcept nogil
+        void (*local_response_gradient)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, double, double, const void *,
+                                        const void *, void *, void *) noexcept nogil
+        void (*pad_lines)(Py_ssize_t, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Py_ssize_t *, double,
+                          const void *, void *) noexcept nogil
+        void (*pad_gradient)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Py_ssize_t *, Py_ssize_t, const void *,
+                             void *) noexcept nogil
         void (*max_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil
         void (*argmax_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, Py_ssize_t,
                             Py_ssize_t, Py_ssize_t, void *, int64_t *) noexcept nogil

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "moments.h"
+
 enum { FC_MAX_VECTORS = 4 };
 
 /* What one register tile of a correlation computes, for `rows` output channels and `vectors` vectors of output pixels:
