@@ -57,11 +57,17 @@ from fastconv._arguments.numbers import (
     type_name,
 )
 from fastconv._arguments.pool import (
+    adaptive,
+    adaptive_gradient,
     divisor,
     plane_indices,
     plane_indices_error,
+    pool1d,
     pool2d,
+    pool3d,
     pool_padding,
+    unpool,
+    unpool_indices,
 )
 from fastconv._arguments.sizes import (
     check_parameters,
@@ -77,6 +83,8 @@ __all__ = [
     "FLOAT64",
     "FLOATS",
     "INT64",
+    "adaptive",
+    "adaptive_gradient",
     "axis",
     "bias",
     "broadcast",
@@ -110,7 +118,9 @@ __all__ = [
     "pair",
     "plane_indices",
     "plane_indices_error",
+    "pool1d",
     "pool2d",
+    "pool3d",
     "pool_padding",
     "position",
     "reduction",
@@ -121,4 +131,6 @@ __all__ = [
     "type_name",
     "unfold",
     "unfold_input",
+    "unpool",
+    "unpool_indices",
 ]

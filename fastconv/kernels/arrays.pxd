@@ -5,6 +5,7 @@ cdef struct Array:
     char *data
     Py_ssize_t itemsize
     Py_ssize_t size          # elements
+    int ndim
     Py_ssize_t shape[6]
 
 
@@ -14,9 +15,16 @@ cdef inline int view(object array, Array *into, bint writable=False) except -1:
     cdef int axis
     PyObject_GetBuffer(array, &buffer, PyBUF_ND | PyBUF_WRITABLE if writable else PyBUF_ND)
     into.data = <char *> buffer.buf
-    into.itemsize = buffer.itemsize
+    into.itemsize, into.ndim = buffer.itemsize, buffer.ndim
     into.size = buffer.len // buffer.itemsize
     for axis in range(min(buffer.ndim, 6)):
         into.shape[axis] = buffer.shape[axis]
     PyBuffer_Release(&buffer)
     return 0
+
+
+cdef inline void add_row(Array *signal) noexcept:
+    """(..., W) as images of one row, (..., 1, W)."""
+    signal.shape[signal.ndim] = signal.shape[signal.ndim - 1]
+    signal.shape[signal.ndim - 1] = 1
+    signal.ndim += 1

@@ -4,7 +4,7 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from fastconv.kernels.arrays cimport Array, view
+from fastconv.kernels.arrays cimport Array, add_row, view
 from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
 from fastconv.kernels.slab cimport (
     Axis, axis_layout, axis_measure, axis_release, axis_start, ceil_div, slab_channel, slab_pack, slab_plane, tap_offset,
@@ -36,8 +36,10 @@ cdef struct Pool:
 
 cdef int pool_start(Pool *job, const Array *image, const Array *pooled, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,
                     Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w) noexcept nogil:
-    job.kernel, job.itemsize, job.planes = kernels(image.itemsize), image.itemsize, image.shape[0] * image.shape[1]
-    job.H, job.W, job.OH, job.OW, job.KH, job.KW = image.shape[2], image.shape[3], pooled.shape[2], pooled.shape[3], kernel_h, kernel_w
+    cdef int row = image.ndim - 2, column = image.ndim - 1
+    job.kernel, job.itemsize, job.KH, job.KW = kernels(image.itemsize), image.itemsize, kernel_h, kernel_w
+    job.H, job.W, job.OH, job.OW = image.shape[row], image.shape[column], pooled.shape[row], pooled.shape[column]
+    job.planes = image.size // (job.H * job.W)
     job.stride_h, job.stride_w, job.pad_h, job.pad_w, job.dil_h, job.dil_w = stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
     job.indices, job.divisors, job.factors = NULL, NULL, NULL
     job.count_include_pad, job.divisor_override = False, 0
@@ -226,6 +228,25 @@ def max_pool2d_forward(input, output, indices, Py_ssize_t kernel_h, Py_ssize_t k
         raise MemoryError("max_pool2d: no memory for the workspace")
 
 
+def max_pool1d_forward(input, output, indices, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t pad, Py_ssize_t dil):
+    cdef Array x, y, i
+    cdef Pool job
+    cdef int status
+    view(input, &x)
+    view(output, &y, True)
+    add_row(&x)
+    add_row(&y)
+    pool_start(&job, &x, &y, 1, kernel, stride, stride, 0, pad, 1, dil)
+    job.input, job.output = x.data, y.data
+    if indices is not None:
+        view(indices, &i, True)
+        job.indices = <int64_t *> i.data
+    with nogil:
+        status = pool_forward(&job, False)
+    if status != 0:
+        raise MemoryError("max_pool1d: no memory for the workspace")
+
+
 cdef bint max_plane(const Pool *job, Py_ssize_t plane, const char *gradient, const int64_t *indices, char *image) noexcept nogil:
     """The gradient of one plane; False where an index lies outside of it."""
     cdef Py_ssize_t pooled = job.OH * job.OW, pixels = job.H * job.W
@@ -284,6 +305,22 @@ def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, 
         status = pool_forward(&job, True)
     if status != 0:
         raise MemoryError("avg_pool2d: no memory for the workspace")
+
+
+def avg_pool1d_forward(input, output, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t pad, bint count_include_pad):
+    cdef Array x, y
+    cdef Pool job
+    cdef int status
+    view(input, &x)
+    view(output, &y, True)
+    add_row(&x)
+    add_row(&y)
+    pool_start(&job, &x, &y, 1, kernel, stride, stride, 0, pad, 1, 1)
+    job.input, job.output, job.count_include_pad = x.data, y.data, count_include_pad
+    with nogil:
+        status = pool_forward(&job, True)
+    if status != 0:
+        raise MemoryError("avg_pool1d: no memory for the workspace")
 
 
 cdef void spread_far(const Pool *job, const char *sums, char *row) noexcept nogil:
@@ -379,3 +416,19 @@ def avg_pool2d_backward(grad_output, grad_input, Py_ssize_t kernel_h, Py_ssize_t
             status = average_backward(&job, g.data, x.data)
     if status != 0:
         raise MemoryError("avg_pool2d_backward: no memory for the workspace")
+
+
+def avg_pool1d_backward(grad_output, grad_input, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t pad, bint count_include_pad):
+    cdef Array g, x
+    cdef Pool job
+    cdef int status
+    view(grad_output, &g)
+    view(grad_input, &x, True)
+    add_row(&g)
+    add_row(&x)
+    pool_start(&job, &x, &g, 1, kernel, stride, stride, 0, pad, 1, 1)
+    job.count_include_pad = count_include_pad
+    with nogil:
+        status = average_backward(&job, g.data, x.data)
+    if status != 0:
+        raise MemoryError("avg_pool1d_backward: no memory for the workspace")

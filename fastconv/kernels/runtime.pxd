@@ -44,6 +44,14 @@ cdef extern from "registry.h" nogil:
         void (*mean_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
         void (*share_row)(Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         int (*scatter_add)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
+        int (*scatter)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
+        int (*gather)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
+        void (*adaptive_mean)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *,
+                              const Py_ssize_t *, void *, void *) noexcept nogil
+        void (*adaptive_share)(Py_ssize_t, Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, const void *, int, void *) noexcept nogil
+        void (*adaptive_spread)(Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, const void *, void *) noexcept nogil
+        void (*adaptive_max)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const Py_ssize_t *,
+                             const Py_ssize_t *, void *, void *, int64_t *) noexcept nogil
         void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*relu_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
         void (*sigmoid_forward)(Py_ssize_t, const void *, void *) noexcept nogil
