@@ -22,7 +22,10 @@ from fastconv.functional import (
     avg_pool1d,
     avg_pool2d,
     col2im,
+    conv1d,
     conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
     cross_entropy,
     fold,
     im2col,
@@ -40,7 +43,7 @@ from fastconv.functional import (
     tanh,
     unfold,
 )
-from fastconv.settings import allow_winograd, get_num_threads, set_num_threads, show_config
+from fastconv.settings import allow_winograd, get_num_threads, set_flush_denormal, set_num_threads, show_config
 
 _LAZY_MODULES = ("benchmark", "counting", "models", "nn", "plan", "signal", "training")
 _LAZY_FUNCTIONS = {"count": "counting", "compile": "plan"}
@@ -57,7 +60,10 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "col2im",
+    "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "fold",
     "functional",
@@ -72,6 +78,7 @@ __all__ = [
     "max_unpool3d",
     "mse_loss",
     "relu",
+    "set_flush_denormal",
     "set_num_threads",
     "show_config",
     "sigmoid",

@@ -58,7 +58,7 @@ def pair(value, name, low, shortest=1):
 
 
 def extents(value, name, length, low):
-    """An integer, or one or `length` of them in a tuple or list, as a tuple of `length` Python ints of at least `low`."""
+    """An integer, or one or `length` of them in a tuple or list, as `length` Python ints of at least `low`."""
     if type(value) is int:
         if low <= value <= INT64_MAX:
             return (value,) * length

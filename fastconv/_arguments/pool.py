@@ -237,7 +237,8 @@ def unpool_indices(value, expected):
     array = integers(value, "indices")
     if array.dtype != INT64:
         raise TypeError(
-            f"indices must be int64, got dtype {array.dtype} (shape {array.shape}): convert with indices.astype(np.int64)"
+            f"indices must be int64, got dtype {array.dtype} (shape {array.shape}): "
+            "convert with indices.astype(np.int64)"
         )
     same_shape(array, "indices", expected, "input")
     return contiguous(array)

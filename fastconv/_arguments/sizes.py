@@ -44,6 +44,6 @@ def image_rank(sizes, name):
 def reach_error(sizes, kernel, dilation, padding, *padded):
     span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     return ValueError(
-        f"kernel_size={kernel} with dilation={dilation} covers {' x '.join(map(str, span))} pixels, more than the padded "
-        f"input of {' x '.join(map(str, padded))} (input has shape {sizes}, padding={padding})"
+        f"kernel_size={kernel} with dilation={dilation} covers {' x '.join(map(str, span))} pixels, more than "
+        f"the padded input of {' x '.join(map(str, padded))} (input has shape {sizes}, padding={padding})"
     )

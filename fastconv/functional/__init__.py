@@ -35,7 +35,13 @@ from fastconv.functional.adaptive_pool import (
     adaptive_max_pool3d_backward,
 )
 from fastconv.functional.avg_pool import avg_pool1d, avg_pool1d_backward
-from fastconv.functional.conv import conv2d, conv2d_backward
+from fastconv.functional.conv import conv1d, conv1d_backward, conv2d, conv2d_backward
+from fastconv.functional.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+)
 from fastconv.functional.fold import col2im, fold, im2col, unfold
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
@@ -68,8 +74,14 @@ __all__ = [
     "avg_pool2d",
     "avg_pool2d_backward",
     "col2im",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "fold",

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 
 cdef enum:
     ROOM_VECTORS = 4   # behind a row: what the kernels write in whole vectors
@@ -79,19 +79,20 @@ cdef int adaptive_forward(Adaptive *job, const char *input, char *output, int64_
     """Run the job; -1 when memory is out."""
     cdef Py_ssize_t task, tasks = job.volumes * job.depth.count * job.rows.count
     cdef double work = <double> job.volumes * job.D * job.H * job.W
+    cdef unsigned int mode
     cdef int threads = <int> min(threads_for(work + <double> tasks * job.columns.count), tasks)
     cdef char *workspace = <char *> allocate(threads * job.a_thread)
     if workspace == NULL:
         return -1
     if threads == 1:
-        note_team()
         for task in range(tasks):
             pool_row(job, task, input, output, indices, average, workspace)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(tasks, schedule="static"):
                 pool_row(job, task, input, output, indices, average, workspace + threadid() * job.a_thread)
+            leave_team(mode)
     release(workspace)
     return 0
 
@@ -126,6 +127,7 @@ cdef int adaptive_backward(Adaptive *job, const char *gradient, char *image) noe
     """Run the job; -1 when memory is out."""
     cdef Py_ssize_t task, tasks
     cdef double elements = <double> job.D * job.H * job.W + <double> job.depth.count * job.rows.count * job.columns.count
+    cdef unsigned int mode
     cdef int threads = threads_for(job.volumes * elements)
     cdef char *workspace
     # Few planes are cut, so that there is something for each thread; what a row holds does not depend on it.
@@ -139,14 +141,14 @@ cdef int adaptive_backward(Adaptive *job, const char *gradient, char *image) noe
     if workspace == NULL:
         return -1
     if threads == 1:
-        note_team()
         for task in range(tasks):
             spread_block(job, task, gradient, image, workspace)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(tasks, schedule="static"):
                 spread_block(job, task, gradient, image, workspace + threadid() * job.a_thread)
+            leave_team(mode)
     release(workspace)
     return 0
 
@@ -155,6 +157,7 @@ def adaptive_max_forward(input, output, indices, int dims):
     cdef Array x, y, i
     cdef Adaptive job
     cdef int status
+    cdef unsigned int mode
     cdef int64_t *places = NULL
     view(input, &x)
     view(output, &y, True)
@@ -162,10 +165,12 @@ def adaptive_max_forward(input, output, indices, int dims):
         view(indices, &i, True)
         places = <int64_t *> i.data
     with nogil:
+        mode = enter_team()
         status = adaptive_start(&job, &x, &y, dims)
         if status == 0:
             status = adaptive_forward(&job, x.data, y.data, places, False)
         release(job.tables)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("adaptive_max_pool: no memory for the workspace")
 
@@ -174,13 +179,16 @@ def adaptive_avg_forward(input, output, int dims):
     cdef Array x, y
     cdef Adaptive job
     cdef int status
+    cdef unsigned int mode
     view(input, &x)
     view(output, &y, True)
     with nogil:
+        mode = enter_team()
         status = adaptive_start(&job, &x, &y, dims)
         if status == 0:
             status = adaptive_forward(&job, x.data, y.data, NULL, True)
         release(job.tables)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("adaptive_avg_pool: no memory for the workspace")
 
@@ -189,12 +197,15 @@ def adaptive_avg_backward(grad_output, grad_input, int dims):
     cdef Array g, x
     cdef Adaptive job
     cdef int status
+    cdef unsigned int mode
     view(grad_output, &g)
     view(grad_input, &x, True)
     with nogil:
+        mode = enter_team()
         status = adaptive_start(&job, &x, &g, dims)
         if status == 0:
             status = adaptive_backward(&job, g.data, x.data)
         release(job.tables)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("adaptive_avg_pool_backward: no memory for the workspace")

@@ -28,3 +28,11 @@ cdef inline void add_row(Array *signal) noexcept:
     signal.shape[signal.ndim] = signal.shape[signal.ndim - 1]
     signal.shape[signal.ndim - 1] = 1
     signal.ndim += 1
+
+
+cdef inline int view_images(object array, Array *into, bint writable=False) except -1:
+    """(N, C, H, W), or (N, C, W), which counts as images of one row; filters likewise."""
+    view(array, into, writable)
+    if into.ndim == 3:
+        into.shape[3], into.shape[2] = into.shape[2], 1
+    return 0

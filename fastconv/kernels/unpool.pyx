@@ -4,7 +4,7 @@ from cython.parallel cimport parallel, prange
 from libc.stdint cimport int64_t
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport fc_kernels, kernels, note_team, threads_for
+from fastconv.kernels.runtime cimport enter_team, fc_kernels, kernels, leave_team, threads_for
 
 cdef enum Way:
     PUT      # from the pooled values into a plane of zeros
@@ -38,6 +38,7 @@ cdef bint follow(values, indices, image, Py_ssize_t planes, Way way) except -1:
     cdef Places job
     cdef Py_ssize_t plane
     cdef int threads, wrong = 0
+    cdef unsigned int mode
     view(values, &v, way == TAKE)
     view(indices, &i)
     view(image, &x, way != TAKE)
@@ -47,14 +48,16 @@ cdef bint follow(values, indices, image, Py_ssize_t planes, Way way) except -1:
     with nogil:
         threads = threads_for(<double> v.size + (0 if way == TAKE else x.size))
         if threads == 1:
-            note_team()
+            mode = enter_team()
             for plane in range(planes):
                 wrong |= not follow_plane(&job, plane, way)
+            leave_team(mode)
         else:
             with parallel(num_threads=threads):
-                note_team()
+                mode = enter_team()
                 for plane in prange(planes, schedule="static"):
                     wrong |= not follow_plane(&job, plane, way)
+                leave_team(mode)
     return wrong == 0
 
 

@@ -55,7 +55,7 @@ def _combined(extents, axes):
 
 def _maxima(input, dims, outs, windows):
     lead = input.shape[:-dims]
-    flat = input.reshape(*lead, -1).astype(np.float64)
+    flat = input.reshape(*lead, prod(input.shape[-dims:])).astype(np.float64)
     value = np.full((*lead, *outs), -np.inf)
     index = np.full((*lead, *outs), -1, np.int64)
     for place, seen, _ in windows:
@@ -70,7 +70,7 @@ def _maxima(input, dims, outs, windows):
 
 def _means(input, dims, outs, windows, divisors):
     lead = input.shape[:-dims]
-    flat = input.reshape(*lead, -1).astype(np.float64)
+    flat = input.reshape(*lead, prod(input.shape[-dims:])).astype(np.float64)
     value, magnitude = np.zeros((*lead, *outs)), np.zeros((*lead, *outs))
     with np.errstate(all="ignore"):
         for (place, seen, _), divisor in zip(windows, divisors, strict=True):
@@ -156,6 +156,6 @@ def scattered(values, indices, shape, dims, add):
 
 def gathered(source, indices, dims):
     """What max_unpool's gradient is: source at each index."""
-    flat = source.reshape(*source.shape[:-dims], -1)
-    places = indices.reshape(*indices.shape[:-dims], -1)
+    flat = source.reshape(*source.shape[:-dims], prod(source.shape[-dims:]))
+    places = indices.reshape(*indices.shape[:-dims], prod(indices.shape[-dims:]))
     return np.take_along_axis(flat, places, axis=-1).reshape(indices.shape)
