@@ -52,12 +52,9 @@ cdef extern from "registry.h" nogil:
         void (*adaptive_spread)(Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, const void *, void *) noexcept nogil
         void (*adaptive_max)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const Py_ssize_t *,
                              const Py_ssize_t *, void *, void *, int64_t *) noexcept nogil
+        void (*map_forward)(int, Py_ssize_t, const void *, double, void *) noexcept nogil
+        void (*map_backward)(int, Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*relu_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
-        void (*sigmoid_forward)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*sigmoid_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
-        void (*tanh_forward)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*tanh_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
         void (*softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*log_softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*pad_rows)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const void *, Py_ssize_t, Py_ssize_t,
