@@ -32,7 +32,14 @@ from fastconv.functional.adaptive_pool import (
     adaptive_max_pool3d,
     adaptive_max_pool3d_backward,
 )
-from fastconv.functional.avg_pool import avg_pool1d, avg_pool1d_backward
+from fastconv.functional.avg_pool import (
+    avg_pool1d,
+    avg_pool1d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    avg_pool3d,
+    avg_pool3d_backward,
+)
 from fastconv.functional.conv import conv1d, conv1d_backward, conv2d, conv2d_backward
 from fastconv.functional.conv_transpose import (
     conv_transpose1d,
@@ -43,7 +50,14 @@ from fastconv.functional.conv_transpose import (
 from fastconv.functional.fold import col2im, fold, im2col, unfold
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
-from fastconv.functional.max_pool import max_pool1d, max_pool1d_backward
+from fastconv.functional.max_pool import (
+    max_pool1d,
+    max_pool1d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    max_pool3d,
+    max_pool3d_backward,
+)
 from fastconv.functional.max_unpool import (
     max_unpool1d,
     max_unpool1d_backward,
@@ -52,7 +66,6 @@ from fastconv.functional.max_unpool import (
     max_unpool3d,
     max_unpool3d_backward,
 )
-from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from fastconv.functional.rectifier import (
     elu,
     elu_backward,
@@ -82,6 +95,8 @@ __all__ = [
     "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "avg_pool3d",
+    "avg_pool3d_backward",
     "col2im",
     "conv1d",
     "conv1d_backward",
@@ -109,6 +124,8 @@ __all__ = [
     "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_pool3d",
+    "max_pool3d_backward",
     "max_unpool1d",
     "max_unpool1d_backward",
     "max_unpool2d",

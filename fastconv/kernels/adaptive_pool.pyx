@@ -79,7 +79,7 @@ cdef int adaptive_forward(Adaptive *job, const char *input, char *output, int64_
     """Run the job; -1 when memory is out."""
     cdef Py_ssize_t task, tasks = job.volumes * job.depth.count * job.rows.count
     cdef double work = <double> job.volumes * job.D * job.H * job.W
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef int threads = <int> min(threads_for(work + <double> tasks * job.columns.count), tasks)
     cdef char *workspace = <char *> allocate(threads * job.a_thread)
     if workspace == NULL:
@@ -127,7 +127,7 @@ cdef int adaptive_backward(Adaptive *job, const char *gradient, char *image) noe
     """Run the job; -1 when memory is out."""
     cdef Py_ssize_t task, tasks
     cdef double elements = <double> job.D * job.H * job.W + <double> job.depth.count * job.rows.count * job.columns.count
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef int threads = threads_for(job.volumes * elements)
     cdef char *workspace
     # Few planes are cut, so that there is something for each thread; what a row holds does not depend on it.
@@ -157,7 +157,7 @@ def adaptive_max_forward(input, output, indices, int dims):
     cdef Array x, y, i
     cdef Adaptive job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef int64_t *places = NULL
     view(input, &x)
     view(output, &y, True)
@@ -179,7 +179,7 @@ def adaptive_avg_forward(input, output, int dims):
     cdef Array x, y
     cdef Adaptive job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(input, &x)
     view(output, &y, True)
     with nogil:
@@ -197,7 +197,7 @@ def adaptive_avg_backward(grad_output, grad_input, int dims):
     cdef Array g, x
     cdef Adaptive job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(grad_input, &x, True)
     with nogil:

@@ -23,13 +23,6 @@ cdef inline int view(object array, Array *into, bint writable=False) except -1:
     return 0
 
 
-cdef inline void add_row(Array *signal) noexcept:
-    """(..., W) as images of one row, (..., 1, W)."""
-    signal.shape[signal.ndim] = signal.shape[signal.ndim - 1]
-    signal.shape[signal.ndim - 1] = 1
-    signal.ndim += 1
-
-
 cdef inline int view_images(object array, Array *into, bint writable=False) except -1:
     """(N, C, H, W), or (N, C, W), which counts as images of one row; filters likewise."""
     view(array, into, writable)

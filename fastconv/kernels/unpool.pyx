@@ -38,7 +38,7 @@ cdef bint follow(values, indices, image, Py_ssize_t planes, Way way) except -1:
     cdef Places job
     cdef Py_ssize_t plane
     cdef int threads, wrong = 0
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(values, &v, way == TAKE)
     view(indices, &i)
     view(image, &x, way != TAKE)
