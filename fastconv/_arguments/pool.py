@@ -61,6 +61,16 @@ def pool3d(sizes, kernel_size, stride, padding, dilation, ceil_mode, name="input
     return _pool(sizes, 3, kernel_size, stride, padding, dilation, ceil_mode, name)
 
 
+def mean3d(sizes, kernel_size, stride, padding, ceil_mode, name="input"):
+    """The same for means, whose windows torch wants inside the input without its padding, in three dimensions alone."""
+    kernel = extents(kernel_size, "kernel_size", 3, 1)
+    result = _pool(sizes, 3, kernel, stride, padding, 1, ceil_mode, name)
+    for size, k in zip(sizes[-3:], kernel, strict=True):
+        if size < k:
+            raise ValueError(f"kernel_size={kernel} is larger than {name}, which has shape {sizes}")
+    return result
+
+
 def _pool(sizes, dims, kernel_size, stride, padding, dilation, ceil_mode, name):
     if len(sizes) != dims + 1 and len(sizes) != dims + 2:
         raise _rank_error(sizes, dims, name)

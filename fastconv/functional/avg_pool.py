@@ -114,7 +114,7 @@ def avg_pool3d(
         The means, (N, C, OD, OH, OW) or (C, OD, OH, OW).
 
     Raises:
-        TypeError, ValueError: as avg_pool2d.
+        TypeError, ValueError: as avg_pool2d; a window must not be larger than the input without its padding.
 
     Example:
         >>> avg_pool3d(np.arange(16.0).reshape(1, 2, 2, 4), 2)
@@ -123,7 +123,7 @@ def avg_pool3d(
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool3d.html
     """
     x = args.floats(input, "input")
-    shape, geometry = args.pool3d(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    shape, geometry = args.mean3d(x.shape, kernel_size, stride, padding, ceil_mode)
     count_include_pad = args.flag(count_include_pad, "count_include_pad")
     divisor = args.divisor(divisor_override)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
@@ -240,7 +240,7 @@ def avg_pool3d_backward(
     """
     gy = args.floats(grad_output, "grad_output")
     sizes = args.shape(input_shape, "input_shape", (4, 5))
-    shape, geometry = args.pool3d(sizes, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
+    shape, geometry = args.mean3d(sizes, kernel_size, stride, padding, ceil_mode, "input_shape")
     args.same_shape(gy, "grad_output", shape, "the forward's output")
     count_include_pad = args.flag(count_include_pad, "count_include_pad")
     divisor = args.divisor(divisor_override)

@@ -59,12 +59,14 @@ def _maxima(input, dims, outs, windows):
     value = np.full((*lead, *outs), -np.inf)
     index = np.full((*lead, *outs), -1, np.int64)
     for place, seen, _ in windows:
-        best, where = value[(..., *place)], index[(..., *place)]
-        for position in seen:  # in order; a NaN always wins, so the last one stays
-            candidate = flat[..., position]
-            wins = (candidate > best) | np.isnan(candidate) | (where == -1)
-            best, where = np.where(wins, candidate, best), np.where(wins, position, where)
-        value[(..., *place)], index[(..., *place)] = best, where
+        if seen:
+            taps = flat[..., seen]
+            nan = np.isnan(taps)
+            last_nan = len(seen) - 1 - nan[..., ::-1].argmax(axis=-1)  # a NaN always wins, the last one of several
+            first_largest = np.where(nan, -np.inf, taps).argmax(axis=-1)
+            winner = np.where(nan.any(axis=-1), last_nan, first_largest)[..., None]
+            value[(..., *place)] = np.take_along_axis(taps, winner, axis=-1)[..., 0]
+            index[(..., *place)] = np.asarray(seen)[winner[..., 0]]
     return value, index
 
 
