@@ -24,7 +24,7 @@ def samples(dtype):
     pool = dict(kernel_size=3, stride=(2, 1), padding=1)
     pooled, indices = fc.max_pool2d(x, **pool, return_indices=True)
     columns = fc.unfold(x, 3, padding=1)
-    volume = new(2, 3, 6, 5, 7)
+    volume = new(2, 4, 8, 7, 9)
     weight = np.abs(new(7)) + dtype(0.5)
     return {
         "conv1d": dict(input=signal, weight=new(6, 2, 5), bias=new(6), **turn),
@@ -94,12 +94,12 @@ def pooling_samples(inputs, new):
                 kernel_size=2,
             ),
         }
-        pooled, indices = getattr(fc, f"adaptive_max_pool{dims}d")(x, 4, return_indices=True)
+        pooled, indices = getattr(fc, f"adaptive_max_pool{dims}d")(x, outs := {1: 50, 2: 7, 3: 4}[dims], True)
         gradient = dict(grad_output=new(*pooled.shape), input_shape=x.shape)
         found |= {
-            f"adaptive_max_pool{dims}d": dict(input=x, output_size=4, return_indices=True),
+            f"adaptive_max_pool{dims}d": dict(input=x, output_size=outs, return_indices=True),
             f"adaptive_max_pool{dims}d_backward": dict(indices=indices, **gradient),
-            f"adaptive_avg_pool{dims}d": dict(input=x, output_size=4),
+            f"adaptive_avg_pool{dims}d": dict(input=x, output_size=outs),
             f"adaptive_avg_pool{dims}d_backward": gradient,
         }
     return found
