@@ -24,6 +24,7 @@ def samples(dtype):
     pool = dict(kernel_size=3, stride=(2, 1), padding=1)
     pooled, indices = fc.max_pool2d(x, **pool, return_indices=True)
     columns = fc.unfold(x, 3, padding=1)
+    volume = new(2, 4, 8, 7, 9)
     weight = np.abs(new(7)) + dtype(0.5)
     return {
         "conv1d": dict(input=signal, weight=new(6, 2, 5), bias=new(6), **turn),
@@ -41,6 +42,7 @@ def samples(dtype):
         "max_pool2d_backward": dict(grad_output=new(*pooled.shape), indices=indices, input_shape=x.shape, **pool),
         "avg_pool2d": dict(input=x, **pool),
         "avg_pool2d_backward": dict(grad_output=new(*pooled.shape), input_shape=x.shape, **pool),
+        **pooling_samples({1: signal, 2: x, 3: volume}, new),
         "unfold": dict(input=x, kernel_size=3, padding=1),
         "im2col": dict(input=x, kernel_size=2),
         "fold": dict(input=columns, output_size=(9, 10), kernel_size=3, padding=1),
@@ -67,6 +69,45 @@ def samples(dtype):
         "mse_loss": dict(input=rows, target=new(5, 7)),
         "mse_loss_backward": dict(grad_output=new(5, 7), input=rows, target=new(5, 7), reduction="none"),
     }
+
+
+def pooling_samples(inputs, new):
+    """Of the pooling of signals and volumes, and in any dimension of the adaptive one and of max_unpool."""
+    found = {}
+    for dims, x in inputs.items():
+        options = dict(kernel_size=3, stride=2, padding=1)
+        pooled, indices = getattr(fc, f"max_pool{dims}d")(x, **options, return_indices=True)
+        gradient = dict(grad_output=new(*pooled.shape))
+        if dims != 2:
+            found |= {
+                f"max_pool{dims}d": dict(input=x, **options, return_indices=True),
+                f"max_pool{dims}d_backward": gradient | dict(indices=indices, input_shape=x.shape, **options),
+                f"avg_pool{dims}d": dict(input=x, **options),
+                f"avg_pool{dims}d_backward": gradient | dict(input_shape=x.shape, **options),
+            }
+        found |= {
+            f"max_unpool{dims}d": dict(input=new(*x.shape), indices=new_places(x.shape, dims), kernel_size=2),
+            f"max_unpool{dims}d_backward": dict(
+                grad_output=new(*x.shape[:2], *(2 * size for size in x.shape[2:])),
+                indices=new_places(x.shape, dims),
+                input_shape=x.shape,
+                kernel_size=2,
+            ),
+        }
+        pooled, indices = getattr(fc, f"adaptive_max_pool{dims}d")(x, outs := {1: 50, 2: 7, 3: 4}[dims], True)
+        gradient = dict(grad_output=new(*pooled.shape), input_shape=x.shape)
+        found |= {
+            f"adaptive_max_pool{dims}d": dict(input=x, output_size=outs, return_indices=True),
+            f"adaptive_max_pool{dims}d_backward": dict(indices=indices, **gradient),
+            f"adaptive_avg_pool{dims}d": dict(input=x, output_size=outs),
+            f"adaptive_avg_pool{dims}d_backward": gradient,
+        }
+    return found
+
+
+def new_places(shape, dims):
+    """For each of a plane's elements an index of its own in a plane of twice the size along each axis."""
+    return np.broadcast_to(np.arange(np.prod(shape[2:])).reshape(shape[2:]), shape) * 2**dims
 
 
 NAMES = tuple(samples(np.float32))

@@ -76,11 +76,18 @@ from fastconv._arguments.numbers import (
 )
 from fastconv._arguments.pad import pad
 from fastconv._arguments.pool import (
+    adaptive,
+    adaptive_gradient,
     divisor,
+    mean3d,
     plane_indices,
     plane_indices_error,
+    pool1d,
     pool2d,
+    pool3d,
     pool_padding,
+    unpool,
+    unpool_indices,
 )
 from fastconv._arguments.sizes import (
     check_parameters,
@@ -97,6 +104,8 @@ __all__ = [
     "FLOAT64",
     "FLOATS",
     "INT64",
+    "adaptive",
+    "adaptive_gradient",
     "axis",
     "batch_statistics",
     "bias",
@@ -135,6 +144,7 @@ __all__ = [
     "loss_gradient",
     "loss_weights",
     "mask",
+    "mean3d",
     "not_inplace",
     "number",
     "output",
@@ -142,7 +152,9 @@ __all__ = [
     "pair",
     "plane_indices",
     "plane_indices_error",
+    "pool1d",
     "pool2d",
+    "pool3d",
     "pool_padding",
     "position",
     "reduction",
@@ -159,4 +171,6 @@ __all__ = [
     "unfold",
     "unfold_input",
     "vector",
+    "unpool",
+    "unpool_indices",
 ]

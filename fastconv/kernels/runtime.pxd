@@ -78,6 +78,18 @@ cdef extern from "registry.h" nogil:
         void (*mean_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
         void (*share_row)(Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         int (*scatter_add)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
+        void (*merge_max)(Py_ssize_t, const void *, const int64_t *, int64_t, int, void *, int64_t *) noexcept nogil
+        void (*merge_sum)(Py_ssize_t, const void *, int, void *) noexcept nogil
+        void (*divide_row)(Py_ssize_t, const void *, double, double, void *) noexcept nogil
+        void (*sum_planes)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, void *) noexcept nogil
+        int (*scatter)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
+        int (*gather)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
+        void (*adaptive_mean)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *,
+                              const Py_ssize_t *, void *, void *) noexcept nogil
+        void (*adaptive_share)(Py_ssize_t, Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, const void *, int, void *) noexcept nogil
+        void (*adaptive_spread)(Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, const void *, void *) noexcept nogil
+        void (*adaptive_max)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const Py_ssize_t *,
+                             const Py_ssize_t *, void *, void *, int64_t *) noexcept nogil
         void (*map_forward)(int, Py_ssize_t, const void *, double, void *) noexcept nogil
         void (*map_backward)(int, Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil

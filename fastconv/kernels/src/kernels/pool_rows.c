@@ -21,10 +21,13 @@ FC_INLINE void put(vec value, real *output, ptrdiff_t lanes) {
 /* Larger, or a NaN: a NaN stays, and the first of equal values is kept. */
 FC_INLINE mask wins(vec value, vec best) { return FC_MASK(value > best) | FC_MASK(value != value); }
 
-static int any(mask m, ptrdiff_t lanes) {
+FC_INLINE int any(mask m, ptrdiff_t lanes) {
     integer lane[FC_BYTES / sizeof(real)], found = 0;
     memcpy(lane, &m, sizeof m);
-    for (ptrdiff_t i = 0; i < VL && i < lanes; i++) found |= lane[i];
+    if (lanes >= VL)
+        FC_UNROLL for (ptrdiff_t i = 0; i < VL; i++) found |= lane[i];
+    else
+        for (ptrdiff_t i = 0; i < lanes; i++) found |= lane[i];
     return found != 0;
 }
 
@@ -87,7 +90,8 @@ FC_INLINE int argmaximum_strip(const int stride, const int KW, const int whole, 
 
 FC_INLINE void mean_strip(const int stride, const int KW, const int whole, const plane_of *t, const row_span *span, ptrdiff_t column) {
     const ptrdiff_t lanes = t->columns - column < VL ? t->columns - column : VL;
-    const vec divisors = lanes == VL ? load(t->divisors + column) : load_part(t->divisors + column, lanes);
+    vec divisors = broadcast(1);
+    if (t->factors) divisors = lanes == VL ? load(t->divisors + column) : load_part(t->divisors + column, lanes);
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const ptrdiff_t y = t->top + r * stride;
         vec total = broadcast(0), pixels[MOST_TAPS];
@@ -95,7 +99,8 @@ FC_INLINE void mean_strip(const int stride, const int KW, const int whole, const
             load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, 0, pixels);
             FC_UNROLL for (int kw = 0; kw < KW; kw++) total += pixels[kw];
         }
-        put(total / (divisors * broadcast(t->factors[r])), t->output + r * t->columns + column, lanes);
+        if (t->factors) total /= divisors * broadcast(t->factors[r]);
+        put(total, t->output + r * t->columns + column, lanes);
     }
 }
 
@@ -117,7 +122,8 @@ FC_INLINE void plane(const int operation, const int stride, const int KW, const 
 }
 
 /* `rows` rows of `columns` outputs of the plane (H, W); window (0, 0) begins at (top, left). indices (of the maximum, flat in the plane)
- * may be NULL; with divisors (a column) and factors (a row) not NULL the mean is taken instead: sum / (divisor * factor). */
+ * may be NULL; with divisors (a column) and factors (a row) not NULL the mean is taken instead: sum / (divisor * factor), and the sum
+ * where only the factors are NULL. */
 void FC_NAME(pool_rows)(ptrdiff_t KH, int KW, int stride, ptrdiff_t rows, ptrdiff_t columns, const void *source, ptrdiff_t H, ptrdiff_t W,
                         ptrdiff_t top, ptrdiff_t left, const void *divisors, const void *factors, void *output, int64_t *indices) {
     const plane_of t = {KH, rows, columns, H, W, top, left, source, divisors, factors, output, indices};
