@@ -25,10 +25,13 @@ from fastconv.functional.conv_transpose import (
     conv_transpose2d,
     conv_transpose2d_backward,
 )
+from fastconv.functional.cross_entropy import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
+from fastconv.functional.dropout import dropout, dropout_backward
 from fastconv.functional.fold import col2im, fold, im2col, unfold
 from fastconv.functional.linear import linear, linear_backward
-from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from fastconv.functional.loss import mse_loss, mse_loss_backward
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from fastconv.functional.prelu import prelu, prelu_backward
 from fastconv.functional.rectifier import (
     elu,
     elu_backward,
@@ -55,6 +58,8 @@ __all__ = [
     "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "dropout",
+    "dropout_backward",
     "elu",
     "elu_backward",
     "fold",
@@ -71,6 +76,10 @@ __all__ = [
     "max_pool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "nll_loss",
+    "nll_loss_backward",
+    "prelu",
+    "prelu_backward",
     "relu",
     "relu6",
     "relu6_backward",
