@@ -21,6 +21,7 @@ from fastconv._arguments.arrays import (
     gradient,
     integers,
     output,
+    repeats,
     same_shape,
 )
 from fastconv._arguments.conv import (
@@ -138,6 +139,7 @@ __all__ = [
     "position",
     "probability",
     "reduction",
+    "repeats",
     "same_shape",
     "seed",
     "shape",

@@ -164,7 +164,7 @@ cdef int run_backward(const Loss *job, Py_ssize_t piece, char *workspace) noexce
 cdef Py_ssize_t run(const Loss *job, bint backward) noexcept nogil:
     cdef Py_ssize_t piece, right = 0
     cdef int threads = threads_for(<double> job.outer * job.classes * job.inner * WORK)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef char *workspace = <char *> allocate(threads * job.a_thread)
     if workspace == NULL:
         return -1
@@ -228,7 +228,7 @@ def backward(gradient, double factor, bint mean, input, target, weight, grad_inp
     cdef Loss job
     cdef Py_ssize_t right = 0
     cdef double total = 0
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     g.data = w.data = NULL
     view(input, &x)
     view(target, &t)

@@ -39,7 +39,7 @@ cdef void map_pieces(int function, const Array *x, const char *kept, double para
     cdef const fc_kernels *kernel = kernels(x.itemsize)
     cdef Py_ssize_t i, pieces = (x.size + PIECE - 1) // PIECE, step = PIECE * x.itemsize
     cdef int threads = threads_for(<double> x.size * elementwise_functions[function].work)
-    cdef unsigned int alone, mode
+    cdef unsigned int alone, mode = 0
     if threads == 1:             # a team of one would cost a tiny call a tenth of its time
         alone = enter_team()
         map_piece(kernel, function, x.size, x.data, kept, parameter, y)
@@ -83,7 +83,7 @@ def dropout(input, output, uint64_t stream, uint64_t key, uint32_t threshold, do
     """Each element times 0 where its random word is below the threshold, else times the scale."""
     cdef Array x, y
     cdef Py_ssize_t i, pieces
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef const fc_kernels *kernel
     view(input, &x)
     view(output, &y, True)
@@ -128,7 +128,7 @@ def prelu(gradient, input, weight, output, Py_ssize_t outer, Py_ssize_t channels
     cdef Array g, x, w, y
     cdef Prelu job
     cdef Py_ssize_t row, rows
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     g.data = NULL
     view(input, &x)
     view(weight, &w)
@@ -166,7 +166,7 @@ def prelu_backward_weight(gradient, input, grad_weight, Py_ssize_t outer, Py_ssi
     cdef Array g, x, y
     cdef Prelu job
     cdef Py_ssize_t task, tasks, channel, part, outer_step
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef double total
     cdef double *sums
     view(gradient, &g)

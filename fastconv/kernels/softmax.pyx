@@ -48,7 +48,7 @@ cdef void run_task(const Softmax *job, Py_ssize_t task) noexcept nogil:
 
 cdef void run(const Softmax *job) noexcept nogil:
     cdef Py_ssize_t task
-    cdef unsigned int alone, mode
+    cdef unsigned int alone, mode = 0
     cdef int threads = threads_for(<double> job.tasks * job.n * max(job.columns, 1) * WORK)
     if threads == 1:
         alone = enter_team()

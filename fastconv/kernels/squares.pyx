@@ -37,7 +37,7 @@ cdef void run_piece(const Squares *job, Py_ssize_t piece, bint backward) noexcep
 
 cdef void run(const Squares *job, bint backward) noexcept nogil:
     cdef Py_ssize_t piece
-    cdef unsigned int alone, mode
+    cdef unsigned int alone, mode = 0
     cdef int threads = threads_for(<double> job.size)
     if threads == 1:
         alone = enter_team()
