@@ -56,6 +56,11 @@ def samples(dtype):
             for name in ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu")
         },
         "gelu, tanh": dict(input=x, approximate="tanh"),
+        "prelu": dict(input=x, weight=new(4)),
+        "prelu, one weight": dict(input=x, weight=new(1)),
+        "prelu_backward": dict(grad_output=new(*x.shape), input=x, weight=new(4)),
+        "dropout": dict(input=x, p=0.3, seed=7),
+        "dropout_backward": dict(grad_output=new(*x.shape), p=0.3, seed=7),
         "sigmoid_backward": dict(grad_output=new(*x.shape), output=fc.sigmoid(x)),
         "tanh_backward": dict(grad_output=new(*x.shape), output=fc.tanh(x)),
         "softmax": dict(input=x, dim=-1),
@@ -66,7 +71,10 @@ def samples(dtype):
         "cross_entropy": dict(input=rows, target=classes, weight=weight),
         "cross_entropy, probabilities": dict(input=rows, target=fc.softmax(new(5, 7), -1), reduction="none"),
         "cross_entropy_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
+        "nll_loss": dict(input=rows, target=classes, weight=weight),
+        "nll_loss_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
         "mse_loss": dict(input=rows, target=new(5, 7)),
+        "mse_loss, weights": dict(input=x, target=new(*x.shape), weight=new(*x.shape), reduction="none"),
         "mse_loss_backward": dict(grad_output=new(5, 7), input=rows, target=new(5, 7), reduction="none"),
     }
 

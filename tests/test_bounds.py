@@ -72,8 +72,18 @@ def dense(dtype, rows, inputs, outputs):
     x, w, b = drawn((rows, inputs), dtype), drawn((outputs, inputs), dtype), drawn(outputs, dtype)
     y = F.linear(x, w, b)
     F.linear_backward(y, x, w)
-    for activation in (F.relu, F.relu6, F.elu, F.gelu, F.silu, F.sigmoid, F.tanh, F.softmax, F.log_softmax):
+    for activation in (F.relu, F.relu6, F.elu, F.gelu, F.silu, F.sigmoid, F.tanh):
         activation(y)
+    target = rng.integers(0, outputs, rows)
+    for shares in (target, y):
+        F.cross_entropy_backward(1.0, y, shares, label_smoothing=F.cross_entropy(y, shares) * 0 + 0.1)
+    F.nll_loss_backward(1.0, y, target)
+    F.mse_loss_backward(F.mse_loss(y, y, reduction="none"), y, y, reduction="none")
+    F.prelu_backward(F.prelu(y, b), y, b)
+    F.dropout(y, seed=1)
+    for backward in (F.softmax_backward, F.log_softmax_backward):
+        for dim in (0, 1):
+            backward(F.softmax(y, dim), y, dim)
     for backward in (F.relu_backward, F.elu_backward, F.gelu_backward, F.silu_backward, F.tanh_backward):
         backward(y, y)
 

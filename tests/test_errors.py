@@ -43,6 +43,8 @@ VALID = {
     "elu": dict(input=X, alpha=1.0),
     "gelu": dict(input=X),
     "silu": dict(input=X),
+    "prelu": dict(input=X, weight=f32(4)),
+    "dropout": dict(input=X, p=0.5, seed=1),
     "relu_backward": dict(grad_output=X, input=X),
     "sigmoid_backward": dict(grad_output=X, output=X),
     "tanh_backward": dict(grad_output=X, output=X),
@@ -51,12 +53,16 @@ VALID = {
     "elu_backward": dict(grad_output=X, input=X, alpha=1.0),
     "gelu_backward": dict(grad_output=X, input=X),
     "silu_backward": dict(grad_output=X, input=X),
+    "prelu_backward": dict(grad_output=X, input=X, weight=f32(4)),
+    "dropout_backward": dict(grad_output=X, p=0.5, seed=1),
     "softmax": dict(input=LOGITS, dim=1),
     "log_softmax": dict(input=LOGITS, dim=1),
     "softmax_backward": dict(grad_output=LOGITS, output=LOGITS, dim=1),
     "log_softmax_backward": dict(grad_output=LOGITS, output=LOGITS, dim=1),
     "cross_entropy": dict(input=LOGITS, target=CLASSES, label_smoothing=0.0),
     "cross_entropy_backward": dict(grad_output=np.float32(1), input=LOGITS, target=CLASSES, label_smoothing=0.0),
+    "nll_loss": dict(input=LOGITS, target=CLASSES),
+    "nll_loss_backward": dict(grad_output=np.float32(1), input=LOGITS, target=CLASSES),
     "mse_loss": dict(input=LOGITS, target=LOGITS),
     "mse_loss_backward": dict(grad_output=np.float32(1), input=LOGITS, target=LOGITS),
     "batch_norm": dict(input=X, running_mean=f32(4), running_var=f32(4), weight=f32(4), bias=f32(4)),
@@ -221,10 +227,16 @@ def test_padding_over_half_the_pooling_kernel(operator, kernel, padding):
         ("relu_backward", "grad_output", (2, 4, 8, 7), ()),
         ("sigmoid_backward", "output", (2, 4, 8, 7), ("grad_output",)),
         ("tanh_backward", "output", (2, 4, 8, 7), ("grad_output",)),
+        ("prelu", "weight", (5,), ()),
+        ("prelu_backward", "weight", (4, 1), ()),
+        ("prelu_backward", "grad_output", (2, 4, 8, 7), ()),
         ("softmax_backward", "output", (3, 4), ("grad_output",)),
         ("cross_entropy", "input", (), ()),
         ("cross_entropy", "input", (4, 5), ("target",)),
         ("cross_entropy_backward", "grad_output", (3,), ()),
+        ("nll_loss", "input", (), ()),
+        ("nll_loss", "input", (4, 5), ("target",)),
+        ("nll_loss_backward", "grad_output", (3,), ()),
     ],
 )
 def test_wrong_shapes(operator, argument, shape, also):
@@ -309,8 +321,10 @@ def test_wrong_dims(operator, value):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("operator", ["cross_entropy", "cross_entropy_backward"])
+@pytest.mark.parametrize("operator", ["cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"])
 def test_wrong_loss_arguments(operator, argument, value):
+    if argument == "label_smoothing" and "nll" in operator:
+        pytest.skip("has none")
     assert_refused(
         operator, argument, value, shown=() if isinstance(value, np.ndarray) or argument == "target" else None
     )
@@ -376,7 +390,7 @@ def test_mixed_dtypes(operator, argument):
 
 # ---- out= -------------------------------------------------------------------------------------------------------
 
-WITH_OUT = ["conv2d", "max_pool2d", "avg_pool2d", "linear", "relu", "sigmoid", "tanh", "elu", "gelu"]
+WITH_OUT = ["conv2d", "max_pool2d", "avg_pool2d", "linear", "relu", "sigmoid", "tanh", "elu", "gelu", "dropout"]
 WITH_OUT += ["batch_norm", "layer_norm", "group_norm", "local_response_norm", "pad"]
 
 

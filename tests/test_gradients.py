@@ -100,6 +100,16 @@ def test_activation(name, rng):
     assert_gradients(lambda: forward(x), lambda gy: (backward(gy, forward(x) if takes_output else x),), (x,), rng)
 
 
+def test_prelu(rng):
+    x, w = rng.standard_normal((4, 3, 5)), rng.standard_normal(3)
+    assert_gradients(lambda: F.prelu(x, w), lambda gy: F.prelu_backward(gy, x, w), (x, w), rng)
+
+
+def test_dropout(rng):
+    x = rng.standard_normal((4, 50))
+    assert_gradients(lambda: F.dropout(x, 0.3, seed=9), lambda gy: (F.dropout_backward(gy, 0.3, seed=9),), (x,), rng)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_losses(reduction, rng):
     x, t = rng.standard_normal((5, 4)), rng.standard_normal((5, 4))

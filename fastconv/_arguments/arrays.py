@@ -35,9 +35,17 @@ def dtype(value):
         kind = np.dtype(value)
     except TypeError:
         kind = None
-    if value is None or kind not in FLOATS:
+    if value is None or kind is None or kind not in FLOATS:  # to NumPy, None is float64
         raise TypeError(f"dtype must be np.float32 or np.float64, got dtype={value!r}")
     return FLOAT32 if kind == FLOAT32 else FLOAT64
+
+
+def converted(value, name, dtype):
+    """The array behind `value` in another dtype; a copy unless it has that already. Any real numbers will do."""
+    array = value if type(value) is _ndarray else foreign(value, name)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype} (shape {array.shape})")
+    return array.astype(dtype, copy=False)
 
 
 def integers(value, name):

@@ -1,27 +1,45 @@
 """Inputs, targets and weights of the losses."""
 
+import warnings
+
 import numpy as np
 
-from fastconv._arguments.arrays import contiguous, floats, foreign, gradient, integers, same_shape
-from fastconv._arguments.numbers import choice, type_name
+from fastconv._arguments.arrays import INT64, contiguous, floats, foreign, gradient, integers, same_shape
+from fastconv._arguments.numbers import choice, flag, type_name
 
 _REDUCTIONS = ("mean", "sum", "none")
 
 
 def reduction(value, size_average, reduce):
-    if size_average is not None or reduce is not None:
-        raise ValueError(
-            f"size_average and reduce must be None, got size_average={size_average!r}, reduce={reduce!r}: "
-            f"use reduction='mean', 'sum' or 'none'"
-        )
-    return choice(value, "reduction", _REDUCTIONS)
+    """ "mean", "sum" or "none"; where one of torch's older arguments is given they decide, with torch's warning."""
+    if size_average is None and reduce is None:
+        return value if value in _REDUCTIONS else choice(value, "reduction", _REDUCTIONS)
+    average, reduced = (
+        True if each is None else flag(each, name)
+        for each, name in ((size_average, "size_average"), (reduce, "reduce"))
+    )
+    value = ("mean" if average else "sum") if reduced else "none"
+    warnings.warn(f"size_average and reduce are deprecated: use reduction={value!r}", stacklevel=3)
+    return value
 
 
 def logits(input):
-    """The logits of a cross entropy: (N, C), (C,) or (N, C, d1, ...)."""
+    """The logits of a cross entropy, or their logarithms: (N, C), (C,) or (N, C, d1, ...)."""
     array = floats(input, "input")
     if array.ndim == 0:
         raise ValueError("input must have shape (C,), (N, C) or (N, C, d1, ...), got shape ()")
+    return array
+
+
+def channel_weight(weight, like):
+    """PReLU's: a value for each channel of `like`, or one for all."""
+    array = floats(weight, "weight", like)
+    channels = like.shape[1] if like.ndim > 1 else 1
+    if array.ndim > 1 or array.size not in (1, channels):
+        raise ValueError(
+            f"weight must have shape {(channels,)} or (1,), a value for each channel or one for all, got shape "
+            f"{array.shape} (input has shape {like.shape})"
+        )
     return array
 
 
@@ -36,7 +54,8 @@ def class_weights(weight, classes, like):
 
 def class_targets(target, like, ignore_index):
     """The targets of a cross entropy over the logits `like`: probabilities where target has the logits' shape (torch's
-    rule), else class indices, each a class or ignore_index. Returns (array, whether they are probabilities)."""
+    rule), else class indices. Returns (array, whether they are probabilities), contiguous; whether each index is a
+    class, the kernel sees."""
     array = target if type(target) is np.ndarray else foreign(target, "target", "np.int64")
     sizes = like.shape
     if array.shape == sizes:
@@ -49,31 +68,32 @@ def class_targets(target, like, ignore_index):
             raise ValueError(
                 f"ignore_index (={ignore_index}) needs class indices, but target of shape {sizes} holds probabilities"
             )
-        return floats(array, "target", like), True
+        return contiguous(floats(array, "target", like)), True
+    return class_indices(array, sizes, f" (class indices) or {sizes} (class probabilities)"), False
+
+
+def class_indices(target, sizes, more=""):
+    """Class indices for logits of shape `sizes`, as contiguous int64; a single row of logits may have them as (1,)."""
+    array = integers(target, "target")
     expected = _class_shape(sizes)
-    if array.shape != expected:
-        raise ValueError(
-            f"target has shape {array.shape}, expected {expected} (class indices) or {sizes} (class probabilities) for "
-            f"input of shape {sizes}"
-        )
-    return _classes(integers(array, "target"), sizes[1 if len(sizes) > 1 else 0], ignore_index), False
+    if array.shape != expected and not (len(sizes) == 1 and array.shape == (1,)):
+        raise ValueError(f"target has shape {array.shape}, expected {expected}{more} for input of shape {sizes}")
+    return contiguous(array if array.dtype is INT64 else array.astype(np.int64))
 
 
 def _class_shape(sizes):
     return (sizes[0], *sizes[2:]) if len(sizes) > 1 else ()
 
 
-def _classes(array, classes, ignore_index):
-    if array.size:
-        wrong = (array < 0) | (array >= classes)
-        if wrong.any():
-            wrong &= array != ignore_index
-            if wrong.any():
-                raise ValueError(
-                    f"target must hold classes between 0 and {classes - 1}, or ignore_index (={ignore_index}), got "
-                    f"{int(array[wrong].flat[0])} (target has shape {array.shape})"
-                )
-    return array.astype(np.int64, copy=False)
+def class_error(target, classes, ignore_index):
+    """The words for a target that the kernel refused."""
+    array = integers(foreign(target, "target", "np.int64"), "target")
+    wrong = array[((array < 0) | (array >= classes)) & (array != ignore_index)]
+    shown = f", got {int(wrong.flat[0])}" if wrong.size else ""
+    return ValueError(
+        f"target must hold classes between 0 and {classes - 1}, or ignore_index (={ignore_index}){shown} "
+        f"(target has shape {array.shape})"
+    )
 
 
 def smoothing(value):
@@ -88,7 +108,7 @@ def smoothing(value):
 def loss_gradient(value, expected, like):
     """grad_output of a loss: an array of the loss's shape; for a single number a Python number will do as well."""
     if expected == () and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return like.dtype.type(value)
+        return value
     return gradient(value, expected, like)
 
 

@@ -45,6 +45,14 @@ def number(value, name):
         raise ValueError(f"{name} must be a number that float64 holds, got {name}={value!r}") from None
 
 
+def probability(value, name):
+    """A number between 0 and 1 as a float; bool is refused."""
+    value = number(value, name)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1, got {name}={value!r}")
+    return value
+
+
 def pair(value, name, low, shortest=1):
     """An integer, or one or two of them in a tuple or list, as two Python ints of at least `low`."""
     if type(value) is int:
@@ -165,6 +173,11 @@ def seed(value):
     if isinstance(value, (tuple, list)):
         return tuple(integer(number, "seed", 0, 2**128 - 1) for number in value)
     return integer(value, "seed", 0, 2**128 - 1)
+
+
+def dropout_seed(value):
+    """None, or an integer of 128 bits."""
+    return None if value is None else integer(value, "seed", 0, 2**128 - 1)
 
 
 def type_name(value):

@@ -18,7 +18,6 @@ from fastconv.functional.activation import (
     tanh,
     tanh_backward,
 )
-from fastconv.functional.batch_norm import batch_norm, batch_norm_backward
 from fastconv.functional.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool1d_backward,
@@ -41,6 +40,7 @@ from fastconv.functional.avg_pool import (
     avg_pool3d,
     avg_pool3d_backward,
 )
+from fastconv.functional.batch_norm import batch_norm, batch_norm_backward
 from fastconv.functional.conv import conv1d, conv1d_backward, conv2d, conv2d_backward
 from fastconv.functional.conv_transpose import (
     conv_transpose1d,
@@ -48,6 +48,8 @@ from fastconv.functional.conv_transpose import (
     conv_transpose2d,
     conv_transpose2d_backward,
 )
+from fastconv.functional.cross_entropy import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
+from fastconv.functional.dropout import dropout, dropout_backward
 from fastconv.functional.fold import (
     col2im,
     col2im_backward,
@@ -60,10 +62,7 @@ from fastconv.functional.fold import (
 )
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.local_response import local_response_norm, local_response_norm_backward
-from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
-from fastconv.functional.norm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
-from fastconv.functional.pad import pad, pad_backward
-from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from fastconv.functional.loss import mse_loss, mse_loss_backward
 from fastconv.functional.max_pool import (
     max_pool1d,
     max_pool1d_backward,
@@ -80,6 +79,9 @@ from fastconv.functional.max_unpool import (
     max_unpool3d,
     max_unpool3d_backward,
 )
+from fastconv.functional.norm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
+from fastconv.functional.pad import pad, pad_backward
+from fastconv.functional.prelu import prelu, prelu_backward
 from fastconv.functional.rectifier import (
     elu,
     elu_backward,
@@ -125,6 +127,8 @@ __all__ = [
     "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "dropout",
+    "dropout_backward",
     "elu",
     "elu_backward",
     "fold",
@@ -161,6 +165,10 @@ __all__ = [
     "mse_loss_backward",
     "pad",
     "pad_backward",
+    "nll_loss",
+    "nll_loss_backward",
+    "prelu",
+    "prelu_backward",
     "relu",
     "relu6",
     "relu6_backward",

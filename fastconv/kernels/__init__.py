@@ -9,7 +9,9 @@
           tiling  planes                   tiles of an image; planes as vectors of channels
         filters  depthwise               filters that each see one channel, and their gradients
         weight_product  weight_gradient  the gradient of the weights
-      pool  fold  gemm  elementwise  softmax    the other drivers, a file a family
+      pool  fold  gemm                 the other drivers, a file a family
+      elementwise  softmax             activations
+      class_loss  squares              losses
       norm  norm_gradient            batch normalisation (`batch`: what they share)
       row_norm  group_norm  response within an image: rows, groups of channels, windows of channels
       pad                            padding and cropping of any dimensions

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "registry.h" nogil:
     ctypedef struct fc_tile:
@@ -93,8 +93,31 @@ cdef extern from "registry.h" nogil:
         void (*map_forward)(int, Py_ssize_t, const void *, double, void *) noexcept nogil
         void (*map_backward)(int, Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*log_softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
+        void (*prelu_row)(Py_ssize_t, const void *, const void *, const void *, void *) noexcept nogil
+        double (*leaked_sum)(Py_ssize_t, const void *, const void *) noexcept nogil
+        void (*leaked_columns)(Py_ssize_t, Py_ssize_t, const void *, const void *, double *) noexcept nogil
+        void (*dropout)(Py_ssize_t, uint64_t, uint64_t, uint64_t, uint32_t, double, const void *, void *) noexcept nogil
+        void (*softmax_row)(int, Py_ssize_t, const void *, void *) noexcept nogil
+        void (*softmax_row_backward)(int, Py_ssize_t, const void *, const void *, void *) noexcept nogil
+        void (*softmax_columns)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
+        void (*softmax_columns_backward)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const void *, void *) noexcept nogil
+        void (*weigh_rows)(Py_ssize_t, Py_ssize_t, const void *, const void *, const void *, double, double, void *) noexcept nogil
+        void (*weigh_columns)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const void *, Py_ssize_t, double, double,
+                              void *) noexcept nogil
+        void (*spread_rows)(Py_ssize_t, Py_ssize_t, const void *, const void *, double, double, const void *, const void *,
+                            void *) noexcept nogil
+        void (*spread_columns)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const void *, double, double, const void *, const void *,
+                               void *) noexcept nogil
+        int (*pick_losses)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const int64_t *, int64_t, const void *, double,
+                           double, const void *, void *) noexcept nogil
+        int (*target_weight)(Py_ssize_t, Py_ssize_t, const int64_t *, int64_t, const void *, double *) noexcept nogil
+        int (*target_slopes)(Py_ssize_t, Py_ssize_t, const void *, double, const int64_t *, int64_t, const void *, double, double, void *,
+                             void *, void *) noexcept nogil
+        void (*share_slopes)(Py_ssize_t, const void *, double, void *, void *) noexcept nogil
+        void (*pick_gradients)(Py_ssize_t, const void *, const int64_t *, int64_t, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
+        void (*squares)(Py_ssize_t, const void *, const void *, const void *, void *) noexcept nogil
+        double (*sum_squares)(Py_ssize_t, const void *, const void *, const void *) noexcept nogil
+        void (*squares_backward)(Py_ssize_t, const void *, const void *, const void *, const void *, double, void *) noexcept nogil
         void (*pad_rows)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const void *, Py_ssize_t, Py_ssize_t,
                          void *) noexcept nogil
         void (*add_scaled)(Py_ssize_t, const void *, const void *, void *, Py_ssize_t) noexcept nogil

@@ -63,6 +63,45 @@ def gelu_backward(grad_output, x, approximate="none"):
     return grad_output * (share + x * share * rest * math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x * x))
 
 
+def prelu(x, weight):
+    return np.where(x > 0, x, x * _by_channel(weight, x))
+
+
+def prelu_backward(grad_output, x, weight):
+    """(grad_input, grad_weight, the sum of magnitudes of the latter)."""
+    grad_output, x = grad_output.astype(np.float64), x.astype(np.float64)
+    grad_input = np.where(x > 0, grad_output, grad_output * _by_channel(weight, x))
+    products = np.where(x > 0, 0.0, grad_output * x)
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1 or weight.size == 1)
+    add = lambda each: each.sum(axis=axes).reshape(weight.shape)  # noqa: E731
+    return grad_input, add(products), add(np.abs(products))
+
+
+def _by_channel(weight, x):
+    weight = weight.astype(np.float64)
+    return weight.reshape(-1, *[1] * (x.ndim - 2)) if weight.size != 1 else weight.reshape(())
+
+
+def philox(counter, key):
+    """Four words of 32 bits from a counter of four and a key of two: Philox4x32-10, in Python's integers."""
+    (a, b, c, d), (k, l) = counter, key  # noqa: E741
+    for _ in range(10):
+        x, z = a * 0xD2511F53, c * 0xCD9E8D57
+        a, b, c, d = (z >> 32) ^ b ^ k, z % 2**32, (x >> 32) ^ d ^ l, x % 2**32
+        k, l = (k + 0x9E3779B9) % 2**32, (l + 0xBB67AE85) % 2**32  # noqa: E741
+    return a, b, c, d
+
+
+def dropout(x, p, seed):
+    """Element i, in C order, takes word i // 16 % 4 of block i // 64 * 16 + i % 16."""
+    kept = np.empty(x.size)
+    words = [seed >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)]
+    for i in range(x.size):
+        word = philox((i // 64 * 16 + i % 16, 0, *words[2:]), words[:2])[i // 16 % 4]
+        kept[i] = word >= min(round(p * 2**32), 2**32 - 1)
+    return x.astype(np.float64) * kept.reshape(x.shape) * (1 / (1 - p) if p < 1 else 0)
+
+
 def _normal_below(x):
     return np.vectorize(lambda each: math.erfc(-each / math.sqrt(2)) / 2, otypes=[np.float64])(x)
 
@@ -107,7 +146,7 @@ def softmax(x, dim=-1):
 def _powers(x, dim):
     """In long double: a sum of many powers, one after the other, is not exact enough to judge float64 by."""
     x = x.astype(np.longdouble)
-    below = x - x.max(axis=dim, keepdims=True)
+    below = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
     return below, np.exp(below)
 
 
@@ -169,6 +208,36 @@ def _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothi
     with np.errstate(all="ignore"):
         total = losses.sum()
         return (total / np.float64(norm) if reduction == "mean" else total), share, norm
+
+
+def nll_loss(logs, target, weight=None, ignore_index=-100, reduction="mean"):
+    """Sample by sample. The classes stand on axis 1 (axis 0 of an unbatched input)."""
+    return _nll(logs, target, weight, ignore_index, reduction)[0]
+
+
+def nll_loss_backward(grad_output, logs, target, weight=None, ignore_index=-100, reduction="mean"):
+    share, norm = _nll(logs, target, weight, ignore_index, reduction)[1:]
+    seed = np.asarray(grad_output, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        seed = seed / norm if reduction == "mean" else seed
+    return share * (np.expand_dims(seed, 1) if seed.ndim else seed)
+
+
+def _nll(logs, target, weight, ignore_index, reduction):
+    batched = (logs if logs.ndim > 1 else logs[None]).astype(np.float64)
+    target = np.asarray(target).reshape(batched.shape[0], *batched.shape[2:])
+    weights = np.ones(batched.shape[1]) if weight is None else weight.astype(np.float64)
+    losses, share, norm = np.zeros(target.shape), np.zeros(batched.shape), np.float64(0)
+    for at in np.ndindex(*target.shape):
+        if target[at] != ignore_index:
+            place = (at[0], target[at], *at[1:])
+            losses[at], share[place] = -weights[target[at]] * batched[place], -weights[target[at]]
+            norm += weights[target[at]]
+    with np.errstate(all="ignore"):
+        total = {"none": losses, "sum": losses.sum(), "mean": losses.sum() / norm}[reduction]
+    if logs.ndim == 1:
+        total = np.reshape(total, ())
+    return total, share.reshape(logs.shape), norm
 
 
 def mse_loss(input, target, reduction="mean", weight=None):

@@ -1,49 +1,128 @@
-/* Softmax and its logarithm over one row: the largest value is taken off first, so nothing overflows. */
-#include <math.h>
+/* Softmax and its logarithm, and their gradients: along a row, or down the columns of a matrix. The largest value is taken off first, so
+ * nothing overflows. Sums go in blocks, so that of many terms each meets few roundings. */
+#include "logarithm.h"
+#include "parts.h"
 
-#include "exponential.h"
+enum { MAX_COLUMNS = 32 }; /* vectors of columns that are worked on at once */
 
-/* The row's maximum; `terms` (may be NULL) receives e^(x - maximum), and their sum is returned through `sum`. */
-FC_INLINE real row_sum(ptrdiff_t count, const real *row, real *terms, real *sum) {
-    real top = row[0], lanes[FC_BYTES / sizeof(real)];
-    for (ptrdiff_t i = 1; i < count; i++) top = row[i] > top ? row[i] : top;
-    vec total = broadcast(0);
-    for (ptrdiff_t i = 0; i < count; i += VL) {
-        const ptrdiff_t part = count - i < VL ? count - i : VL;
-        vec x;
-        if (part == VL) {
-            x = load(row + i);
-        } else {
-            for (ptrdiff_t j = 0; j < VL; j++) lanes[j] = j < part ? row[i + j] : -(real)INFINITY;
-            x = load(lanes);
-        }
-        const vec e = exponential(x - broadcast(top));
-        total += e;
-        if (terms) {
-            if (part == VL) store(terms + i, e);
-            else store_part(terms + i, e, part);
-        }
-    }
-    store(lanes, total);
-    *sum = 0;
-    for (ptrdiff_t j = 0; j < VL; j++) *sum += lanes[j];
+FC_INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+FC_INLINE real row_top(ptrdiff_t count, const real *row) {
+    real lanes[VL_ELEMENTS], top;
+    vec best = broadcast(-(real)INFINITY);
+    /* A NaN is passed over here; the sum will find it. */
+    for (ptrdiff_t i = 0; i < count; i += VL) best = larger(take_or(row + i, count - i, -(real)INFINITY), best);
+    store(lanes, best);
+    top = lanes[0];
+    for (ptrdiff_t lane = 1; lane < VL; lane++) top = lanes[lane] > top ? lanes[lane] : top;
     return top;
 }
 
-void FC_NAME(softmax_row)(ptrdiff_t count, const void *input, void *output) {
-    real *to = output, sum;
-    row_sum(count, input, to, &sum);
-    for (ptrdiff_t i = 0; i < count; i++) to[i] /= sum;
+void FC_NAME(softmax_row)(int logarithmic, ptrdiff_t count, const void *input, void *output) {
+    const real *from = input;
+    real *to = output;
+    const vec top = broadcast(row_top(count, from));
+    exact_sum total = {broadcast(0), broadcast(0)};
+    for (ptrdiff_t start = 0; start < count; start += BLOCK * VL) {
+        const ptrdiff_t stop = smaller(count, start + BLOCK * VL);
+        vec sum = broadcast(0);
+        for (ptrdiff_t i = start; i < stop; i += VL) {
+            const vec term = exponential(take_or(from + i, count - i, -(real)INFINITY) - top);
+            if (!logarithmic) give(to + i, term, count - i);
+            sum += term;
+        }
+        add_exactly(&total, sum);
+    }
+    const vec sum = broadcast(sum_of_lanes(total.value));
+    if (logarithmic) {
+        const vec shift = logarithm(sum);
+        for (ptrdiff_t i = 0; i < count; i += VL) give(to + i, (take(from + i, count - i) - top) - shift, count - i);
+    } else {
+        for (ptrdiff_t i = 0; i < count; i += VL) give(to + i, take(to + i, count - i) / sum, count - i);
+    }
 }
 
-void FC_NAME(log_softmax_row)(ptrdiff_t count, const void *input, void *output) {
-    const real *from = input;
-    real *to = output, sum;
-    const real top = row_sum(count, from, NULL, &sum);
-#if FC_DOUBLE
-    const real logarithm = log(sum);
-#else
-    const real logarithm = logf(sum);
-#endif
-    for (ptrdiff_t i = 0; i < count; i++) to[i] = (from[i] - top) - logarithm;
+/* value: what the forward returned. The sum is that of gradient * value, for the logarithm that of the gradient. */
+void FC_NAME(softmax_row_backward)(int logarithmic, ptrdiff_t count, const void *gradient, const void *value, void *output) {
+    const real *g = gradient, *y = value;
+    real *to = output;
+    vec total = broadcast(0);
+    for (ptrdiff_t start = 0; start < count; start += BLOCK * VL) {
+        const ptrdiff_t stop = smaller(count, start + BLOCK * VL);
+        vec sum = broadcast(0);
+        for (ptrdiff_t i = start; i < stop; i += VL) {
+            const vec slope = take(g + i, count - i);
+            sum += logarithmic ? slope : slope * take(y + i, count - i);
+        }
+        total += sum;
+    }
+    const vec sum = broadcast(sum_of_lanes(total));
+    for (ptrdiff_t i = 0; i < count; i += VL) {
+        const vec slope = take(g + i, count - i), v = take(y + i, count - i);
+        give(to + i, logarithmic ? slope - exponential(v) * sum : (slope - sum) * v, count - i);
+    }
+}
+
+/* The same down each of `columns` columns of a matrix with n rows, `step` elements apart (`output_step` in the output). */
+static void columns_forward(int logarithmic, ptrdiff_t n, ptrdiff_t columns, const real *from, ptrdiff_t step, real *to,
+                            ptrdiff_t output_step) {
+    const ptrdiff_t vectors = (columns + VL - 1) / VL;
+    vec top[MAX_COLUMNS], sum[MAX_COLUMNS], total[MAX_COLUMNS];
+    exact_sum exact[MAX_COLUMNS];
+    for (ptrdiff_t j = 0; j < vectors; j++) top[j] = broadcast(-(real)INFINITY), exact[j].value = exact[j].lost = broadcast(0);
+    for (ptrdiff_t k = 0; k < n; k++)
+        for (ptrdiff_t j = 0; j < vectors; j++) top[j] = larger(take(from + k * step + j * VL, columns - j * VL), top[j]);
+    for (ptrdiff_t start = 0; start < n; start += BLOCK) {
+        for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
+        for (ptrdiff_t k = start; k < smaller(n, start + BLOCK); k++)
+            for (ptrdiff_t j = 0; j < vectors; j++) {
+                const vec term = exponential(take(from + k * step + j * VL, columns - j * VL) - top[j]);
+                if (!logarithmic) give(to + k * output_step + j * VL, term, columns - j * VL);
+                sum[j] += term;
+            }
+        for (ptrdiff_t j = 0; j < vectors; j++) add_exactly(&exact[j], sum[j]);
+    }
+    for (ptrdiff_t j = 0; j < vectors; j++) total[j] = logarithmic ? logarithm(exact[j].value) : exact[j].value;
+    for (ptrdiff_t k = 0; k < n; k++)
+        for (ptrdiff_t j = 0; j < vectors; j++) {
+            real *place = to + k * output_step + j * VL;
+            const ptrdiff_t left = columns - j * VL;
+            if (logarithmic) give(place, (take(from + k * step + j * VL, left) - top[j]) - total[j], left);
+            else give(place, take(place, left) / total[j], left);
+        }
+}
+
+static void columns_backward(int logarithmic, ptrdiff_t n, ptrdiff_t columns, ptrdiff_t step, const real *g, const real *y, real *to) {
+    const ptrdiff_t vectors = (columns + VL - 1) / VL;
+    vec total[MAX_COLUMNS], sum[MAX_COLUMNS];
+    for (ptrdiff_t j = 0; j < vectors; j++) total[j] = broadcast(0);
+    for (ptrdiff_t start = 0; start < n; start += BLOCK) {
+        for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
+        for (ptrdiff_t k = start; k < smaller(n, start + BLOCK); k++)
+            for (ptrdiff_t j = 0; j < vectors; j++) {
+                const ptrdiff_t at = k * step + j * VL, left = columns - j * VL;
+                sum[j] += logarithmic ? take(g + at, left) : take(g + at, left) * take(y + at, left);
+            }
+        for (ptrdiff_t j = 0; j < vectors; j++) total[j] += sum[j];
+    }
+    for (ptrdiff_t k = 0; k < n; k++)
+        for (ptrdiff_t j = 0; j < vectors; j++) {
+            const ptrdiff_t at = k * step + j * VL, left = columns - j * VL;
+            const vec slope = take(g + at, left), v = take(y + at, left);
+            give(to + at, logarithmic ? slope - exponential(v) * total[j] : (slope - total[j]) * v, left);
+        }
+}
+
+void FC_NAME(softmax_columns)(int logarithmic, ptrdiff_t n, ptrdiff_t columns, const void *input, ptrdiff_t step, void *output,
+                              ptrdiff_t output_step) {
+    for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL)
+        columns_forward(logarithmic, n, smaller(columns - j, MAX_COLUMNS * VL), (const real *)input + j, step, (real *)output + j,
+                        output_step);
+}
+
+void FC_NAME(softmax_columns_backward)(int logarithmic, ptrdiff_t n, ptrdiff_t columns, ptrdiff_t step, const void *gradient,
+                                       const void *value, void *output) {
+    for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL)
+        columns_backward(logarithmic, n, smaller(columns - j, MAX_COLUMNS * VL), step, (const real *)gradient + j, (const real *)value + j,
+                         (real *)output + j);
 }

@@ -1,0 +1,42 @@
+/* PReLU with a weight for each channel: rows whose elements are channels, and the sums that are the weights' gradient. */
+#include "parts.h"
+
+/* output = value where input > 0, else value * weight; forward the value is the input, backward the gradient. */
+void FC_NAME(prelu_row)(ptrdiff_t count, const void *value, const void *input, const void *weight, void *output) {
+    for (ptrdiff_t i = 0; i < count; i += VL) {
+        const vec v = take((const real *)value + i, count - i), x = take((const real *)input + i, count - i);
+        const vec leak = v * take((const real *)weight + i, count - i);
+        give((real *)output + i, pick(FC_MASK(x > broadcast(0)), v, leak), count - i);
+    }
+}
+
+/* gradient * input where the input is not positive. Behind the end both are 0. */
+FC_INLINE vec leaked(const real *g, const real *x, ptrdiff_t left) {
+    const vec value = take(x, left);
+    return pick(FC_MASK(value > broadcast(0)), broadcast(0), value * take(g, left));
+}
+
+double FC_NAME(leaked_sum)(ptrdiff_t count, const void *gradient, const void *input) {
+    double total = 0;
+    for (ptrdiff_t start = 0; start < count; start += BLOCK * VL) {
+        vec sum = broadcast(0);
+        for (ptrdiff_t i = start; i < count && i < start + BLOCK * VL; i += VL)
+            sum += leaked((const real *)gradient + i, (const real *)input + i, count - i);
+        total += sum_of_lanes(sum);
+    }
+    return total;
+}
+
+/* sums[column], over so many rows that a vector's sum needs no blocks. */
+void FC_NAME(leaked_columns)(ptrdiff_t rows, ptrdiff_t columns, const void *gradient, const void *input, double *sums) {
+    real lanes[VL_ELEMENTS];
+    for (ptrdiff_t j = 0; j < columns; j += VL) {
+        vec sum = broadcast(0);
+        for (ptrdiff_t row = 0; row < rows; row++) {
+            const ptrdiff_t at = row * columns + j;
+            sum += leaked((const real *)gradient + at, (const real *)input + at, columns - j);
+        }
+        store(lanes, sum);
+        for (ptrdiff_t lane = 0; lane < VL && j + lane < columns; lane++) sums[j + lane] = lanes[lane];
+    }
+}

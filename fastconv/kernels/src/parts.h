@@ -1,0 +1,32 @@
+/* Vectors at the end of an array, of which only `left` elements are there. */
+#ifndef FC_PARTS_H
+#define FC_PARTS_H
+
+#include "vector.h"
+
+FC_INLINE vec take(const real *p, ptrdiff_t left) { return left >= VL ? load(p) : load_part(p, left); }
+FC_INLINE vec take_or(const real *p, ptrdiff_t left, real filler) { return left >= VL ? load(p) : load_between(p, 0, left, filler); }
+FC_INLINE void give(real *p, vec v, ptrdiff_t left) {
+    if (left >= VL) store(p, v);
+    else store_part(p, v, left);
+}
+
+FC_INLINE real sum_of_lanes(vec v) {
+    real lanes[VL_ELEMENTS], sum = 0;
+    store(lanes, v);
+    for (ptrdiff_t lane = 0; lane < VL; lane++) sum += lanes[lane];
+    return sum;
+}
+
+/* Vectors that are added up before a sum of sums takes over, so that of many terms each meets few roundings. */
+enum { BLOCK = 32 };
+
+/* A sum of positive terms that remembers what its roundings lost (Kahan): beside a large term, a million small ones still count. */
+typedef struct { vec value, lost; } exact_sum;
+FC_INLINE void add_exactly(exact_sum *sum, vec term) {
+    const vec missing = term - sum->lost, next = sum->value + missing;
+    sum->lost = (next - sum->value) - missing;
+    sum->value = next;
+}
+
+#endif
