@@ -33,6 +33,10 @@ from fastconv._arguments.dense import (
     linear,
     linear_bias,
 )
+from fastconv._arguments.local import (
+    local,
+    local_bias,
+)
 from fastconv._arguments.loss import (
     broadcast,
     class_targets,
@@ -101,6 +105,8 @@ __all__ = [
     "integers",
     "linear",
     "linear_bias",
+    "local",
+    "local_bias",
     "logits",
     "loss_gradient",
     "loss_weights",

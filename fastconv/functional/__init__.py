@@ -23,6 +23,12 @@ from fastconv.functional.activation import (
 from fastconv.functional.conv import conv2d, conv2d_backward
 from fastconv.functional.fold import col2im, fold, im2col, unfold
 from fastconv.functional.linear import linear, linear_backward
+from fastconv.functional.local import (
+    locally_connected1d,
+    locally_connected1d_backward,
+    locally_connected2d,
+    locally_connected2d_backward,
+)
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
@@ -38,6 +44,10 @@ __all__ = [
     "im2col",
     "linear",
     "linear_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward",
+    "locally_connected2d",
+    "locally_connected2d_backward",
     "log_softmax",
     "log_softmax_backward",
     "max_pool2d",

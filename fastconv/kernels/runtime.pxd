@@ -16,6 +16,18 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t source
         Py_ssize_t target
         Py_ssize_t length
+    ctypedef struct fc_local:
+        Py_ssize_t images
+        Py_ssize_t count
+        void *weights
+        Py_ssize_t weights_row
+        Py_ssize_t weights_tap
+        const void *source
+        const Py_ssize_t *offsets
+        Py_ssize_t source_image
+        void *sums
+        Py_ssize_t sums_row
+        Py_ssize_t sums_image
     ctypedef struct fc_kernels:
         Py_ssize_t lanes
         Py_ssize_t tile_rows
@@ -24,6 +36,8 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t line_tiles
         Py_ssize_t weight_rows
         Py_ssize_t weight_columns
+        Py_ssize_t local_rows
+        Py_ssize_t local_taps
         void (*correlate_tile)(const fc_tile *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*weight_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const Py_ssize_t *, void *,
                             Py_ssize_t) noexcept nogil
@@ -88,6 +102,8 @@ cdef extern from "registry.h" nogil:
         void (*line_weights)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
         int (*line_tile)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, const void *, int,
                          void *) noexcept nogil
+        void (*local_tile)(const fc_local *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*local_weights)(const fc_local *, Py_ssize_t, Py_ssize_t, int) noexcept nogil
 
 # One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil
