@@ -15,7 +15,10 @@ from fastconv._version import __version__
 from fastconv.functional import (
     avg_pool2d,
     col2im,
+    conv1d,
     conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
     cross_entropy,
     fold,
     im2col,
@@ -31,7 +34,7 @@ from fastconv.functional import (
     tanh,
     unfold,
 )
-from fastconv.settings import allow_winograd, get_num_threads, set_num_threads, show_config
+from fastconv.settings import allow_winograd, get_num_threads, set_flush_denormal, set_num_threads, show_config
 
 _LAZY_MODULES = ("benchmark", "counting", "models", "nn", "plan", "signal", "training")
 _LAZY_FUNCTIONS = {"count": "counting", "compile": "plan"}
@@ -41,7 +44,10 @@ __all__ = [
     "allow_winograd",
     "avg_pool2d",
     "col2im",
+    "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "fold",
     "functional",
@@ -54,6 +60,7 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "relu",
+    "set_flush_denormal",
     "set_num_threads",
     "show_config",
     "sigmoid",

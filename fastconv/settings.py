@@ -1,4 +1,4 @@
-"""Settings of the process, read and set in one place: threads, Winograd, and what the build and this machine offer.
+"""Settings of the process, read and set in one place: threads, Winograd, denormals, what the build and machine offer.
 
 How many threads a kernel may use:
 1. what set_num_threads said last;
@@ -10,6 +10,11 @@ Whether float32 convolutions may use Winograd's algorithm, which is faster and l
 1. what allow_winograd said last;
 2. else FASTCONV_WINOGRAD, 0 or 1, read at import;
 3. else yes.
+
+Whether the kernels take denormal numbers for zeros:
+1. what set_flush_denormal said last;
+2. else FASTCONV_FLUSH_DENORMAL, 0 or 1, read at import;
+3. else no.
 """
 
 import os
@@ -90,12 +95,48 @@ def is_winograd_allowed():
     return runtime.is_winograd_allowed()
 
 
+def set_flush_denormal(mode):
+    """Lets the kernels take denormal numbers for zeros, or compute with them as IEEE 754 says.
+
+    Denormal numbers are those nearer to zero than the dtype's smallest normal number (1.2e-38 in float32). Most
+    processors are many times slower on them; a network's activations or gradients may fade into them. With the mode on
+    they count as zeros where kernels compute, and results that would be denormal are zeros; results from normal numbers
+    are the same bits. What merely moves or compares numbers (padding, maxima) may leave them as they are. Outside of
+    the kernels nothing changes: the mode of the calling thread is put back, and within the kernels fastconv's counts,
+    not the caller's.
+
+    Args:
+        mode: True or False.
+
+    Returns:
+        Whether this processor and build can (x86-64, aarch64); if not, nothing changes.
+
+    Raises:
+        TypeError: mode is no boolean.
+
+    Example:
+        >>> set_flush_denormal(False) in (True, False)
+        True
+    """
+    return runtime.set_flush_denormal(args.flag(mode, "mode"))
+
+
+def is_flush_denormal():
+    """Whether the kernels take denormal numbers for zeros now.
+
+    Example:
+        >>> is_flush_denormal()
+        False
+    """
+    return runtime.is_flush_denormal()
+
+
 def config():
     """What this build and this machine offer, as a dict that JSON can hold.
 
     Returns:
         version, isa (the instruction set in use), available_isas, threads, threads_reason, winograd (whether it is
-        allowed), openmp, compiler, flags, cython, bounds_checks.
+        allowed), flush_denormal, openmp, compiler, flags, cython, bounds_checks.
 
     Example:
         >>> config()["isa"] in config()["available_isas"]
@@ -109,6 +150,7 @@ def config():
         "threads": runtime.get_num_threads(),
         "threads_reason": _threads_reason(build),
         "winograd": runtime.is_winograd_allowed(),
+        "flush_denormal": runtime.is_flush_denormal(),
         "openmp": build.get("openmp", "none"),
         "compiler": build.get("compiler", "unknown"),
         "flags": build.get("flags", ""),
@@ -125,6 +167,7 @@ def show_config():
         ("instruction set", f"{facts['isa']} (of {', '.join(facts['available_isas'])})"),
         ("threads", f"{facts['threads']} ({facts['threads_reason']})"),
         ("Winograd", "allowed" if facts["winograd"] else "not allowed"),
+        ("denormals", "zeros" if facts["flush_denormal"] else "kept"),
         ("OpenMP", facts["openmp"]),
         ("compiler", facts["compiler"]),
         ("bounds checks", "on" if facts["bounds_checks"] else "off"),
@@ -153,11 +196,11 @@ def _omp_num_threads():
     return int(first) if first.isdecimal() and int(first) > 0 else None
 
 
-def _winograd_from_environment():
-    value = os.environ.get("FASTCONV_WINOGRAD", "")
+def _from_environment(name, default):
+    value = os.environ.get(name, "")
     if value not in ("", "0", "1"):
-        raise ValueError(f"FASTCONV_WINOGRAD (={value!r}) must be 0 or 1")
-    return value != "0"
+        raise ValueError(f"{name} (={value!r}) must be 0 or 1")
+    return value == "1" if value else default
 
 
 # --- the processors this process may use ----------------------------------------------------------------------------
@@ -240,4 +283,5 @@ def _read(path):
 
 _default_threads, _default_reason = _usable_processors()
 runtime.set_default_threads(_omp_num_threads() or _default_threads)
-runtime.allow_winograd(_winograd_from_environment())
+runtime.allow_winograd(_from_environment("FASTCONV_WINOGRAD", True))
+runtime.set_flush_denormal(_from_environment("FASTCONV_FLUSH_DENORMAL", False))

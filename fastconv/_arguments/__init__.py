@@ -23,8 +23,12 @@ from fastconv._arguments.arrays import (
     same_shape,
 )
 from fastconv._arguments.conv import (
+    conv1d,
     conv2d,
+    conv3d,
     conv_padding,
+    conv_transpose1d,
+    conv_transpose2d,
     groups,
 )
 from fastconv._arguments.dense import (
@@ -50,6 +54,7 @@ from fastconv._arguments.loss import (
 from fastconv._arguments.numbers import (
     axis,
     choice,
+    extents,
     flag,
     integer,
     mask,
@@ -89,10 +94,15 @@ __all__ = [
     "class_targets",
     "class_weights",
     "contiguous",
+    "conv1d",
     "conv2d",
+    "conv3d",
     "conv_padding",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "divisor",
     "dtype",
+    "extents",
     "flag",
     "flatten",
     "flatten_without_batch",

@@ -57,6 +57,30 @@ def pair(value, name, low, shortest=1):
     return first, second
 
 
+def extents(value, name, length, low):
+    """An integer, or one or `length` of them in a tuple or list, as `length` Python ints of at least `low`."""
+    if type(value) is int:
+        if low <= value <= INT64_MAX:
+            return (value,) * length
+        numbers = [value]
+    elif isinstance(value, (tuple, list)):
+        if len(value) != 1 and len(value) != length:
+            raise ValueError(f"{name} must be {_described(length)}, got {name}={value!r}")
+        numbers = [number if type(number) is int else _index(number, name, _described(length)) for number in value]
+    else:
+        numbers = [_index(value, name, _described(length))]
+    for number in numbers:
+        if not low <= number <= INT64_MAX:
+            if number > INT64_MAX:
+                raise ValueError(f"{name} must fit into 64 bits, got {name}={value!r}")
+            raise ValueError(f"{name} must be at least {low}, got {name}={value!r}")
+    return tuple(numbers) * (length if len(numbers) == 1 else 1)
+
+
+def _described(length):
+    return "an integer or a tuple of one" if length == 1 else f"an integer or a tuple of {length} integers"
+
+
 def flag(value, name):
     """`value` as a bool; integers are refused, as torch refuses them."""
     if value is True or value is False:

@@ -21,9 +21,17 @@ def check_parameters(sizes, name):
 
 
 def check_padded(sizes, padded_h, padded_w, padding):
-    if (sizes[-3] or 1) * padded_h * padded_w > _LARGEST_IMAGE:
+    check_image(sizes, sizes[-3], (padded_h, padded_w), padding)
+
+
+def check_image(sizes, channels, padded, padding):
+    """Refuses what padding, or a transposed convolution, makes too large; `sizes` are the input's."""
+    total = channels or 1
+    for size in padded:
+        total *= size
+    if total > _LARGEST_IMAGE:
         raise ValueError(
-            f"padding={padding} makes an image of {sizes[-3]} x {padded_h} x {padded_w}, more than the "
+            f"padding={padding} makes an image of {' x '.join(map(str, (channels, *padded)))}, more than the "
             f"{_LARGEST_IMAGE} elements that an operator takes (input has shape {sizes})"
         )
 
@@ -33,9 +41,9 @@ def image_rank(sizes, name):
         raise ValueError(f"{name} must have 4 dimensions (N, C, H, W) or 3 (C, H, W), got shape {sizes}")
 
 
-def reach_error(sizes, kernel, dilation, padding, padded_h, padded_w):
-    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+def reach_error(sizes, kernel, dilation, padding, *padded):
+    span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     return ValueError(
-        f"kernel_size={kernel} with dilation={dilation} covers {span[0]} x {span[1]} pixels, more than the padded "
-        f"input of {padded_h} x {padded_w} (input has shape {sizes}, padding={padding})"
+        f"kernel_size={kernel} with dilation={dilation} covers {' x '.join(map(str, span))} pixels, more than "
+        f"the padded input of {' x '.join(map(str, padded))} (input has shape {sizes}, padding={padding})"
     )

@@ -27,6 +27,7 @@ def run(args, parser):
         "fastconv": facts["version"],
         "instruction set": f"{facts['isa']} (this machine and build have {', '.join(facts['available_isas'])})",
         "threads": f"{facts['threads']} ({facts['threads_reason']})",
+        "denormals": "taken for zeros" if facts["flush_denormal"] else "kept",
         "OpenMP": facts["openmp"] if facts["openmp"] != "none" else "none: built without it, kernels run on one thread",
         "compiler": facts["compiler"],
         "compiler flags": facts["flags"],

@@ -20,7 +20,13 @@ from fastconv.functional.activation import (
     tanh,
     tanh_backward,
 )
-from fastconv.functional.conv import conv2d, conv2d_backward
+from fastconv.functional.conv import conv1d, conv1d_backward, conv2d, conv2d_backward
+from fastconv.functional.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+)
 from fastconv.functional.fold import col2im, fold, im2col, unfold
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.local import (
@@ -36,8 +42,14 @@ __all__ = [
     "avg_pool2d",
     "avg_pool2d_backward",
     "col2im",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "fold",

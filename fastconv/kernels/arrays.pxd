@@ -5,6 +5,7 @@ cdef struct Array:
     char *data
     Py_ssize_t itemsize
     Py_ssize_t size          # elements
+    int ndim
     Py_ssize_t shape[6]
 
 
@@ -14,9 +15,17 @@ cdef inline int view(object array, Array *into, bint writable=False) except -1:
     cdef int axis
     PyObject_GetBuffer(array, &buffer, PyBUF_ND | PyBUF_WRITABLE if writable else PyBUF_ND)
     into.data = <char *> buffer.buf
-    into.itemsize = buffer.itemsize
+    into.itemsize, into.ndim = buffer.itemsize, buffer.ndim
     into.size = buffer.len // buffer.itemsize
     for axis in range(min(buffer.ndim, 6)):
         into.shape[axis] = buffer.shape[axis]
     PyBuffer_Release(&buffer)
+    return 0
+
+
+cdef inline int view_images(object array, Array *into, bint writable=False) except -1:
+    """(N, C, H, W), or (N, C, W), which counts as images of one row; filters likewise."""
+    view(array, into, writable)
+    if into.ndim == 3:
+        into.shape[3], into.shape[2] = into.shape[2], 1
     return 0

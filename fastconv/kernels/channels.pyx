@@ -12,7 +12,7 @@ With Winograd's minimal filtering along the rows (m > 0) the slab is turned into
 """
 from cython.parallel cimport parallel, prange, threadid
 
-from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
@@ -39,11 +39,14 @@ cdef void pack_lines(const Channels *job, const char *source, char *packed) noex
     """Filters as they come to points, for Winograd."""
     cdef Py_ssize_t lanes = job.kernel.lanes, blocks = (job.outputs + lanes - 1) // lanes, depth = job.channels * job.rows.taps, i, o
     cdef Py_ssize_t filter = depth * (7 - job.m)
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(100.0 * job.groups * job.outputs * depth)):
+        mode = enter_team()
         for i in prange(job.groups * blocks, schedule="static"):
             o = i % blocks * lanes
             job.kernel.line_weights(job.m, depth, min(lanes, job.outputs - o), source + (i // blocks * job.outputs + o) * filter * 4,
                                     filter, packed + i * depth * POINTS * lanes * 4)
+        leave_team(mode)
 
 
 cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
@@ -168,6 +171,7 @@ cdef int channels(Channels *job) noexcept nogil:
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef int threads
+    cdef unsigned int mode
     axis_measure(&job.rows)
     axis_measure(&job.columns)
     blocks.step_h, blocks.step_w = job.rows.step, job.columns.step
@@ -209,13 +213,13 @@ cdef int channels(Channels *job) noexcept nogil:
     offsets = <Py_ssize_t *> workspace
     fill_offsets(job, &blocks, offsets)
     if threads == 1:                     # a team of one would cost as much as a small layer
-        note_team()
         for task in range(tasks):
             run_task(job, &blocks, task, workspace + table_bytes, offsets)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(tasks, schedule="static"):
                 run_task(job, &blocks, task, workspace + table_bytes + threadid() * a_thread, offsets)
+            leave_team(mode)
     release(workspace)
     return 0

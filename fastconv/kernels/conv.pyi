@@ -8,14 +8,14 @@ def conv2d_forward(
 def conv2d_backward_input(
     grad_output: ndarray, weight: ndarray, grad_input: ndarray,
     stride_h: int, stride_w: int, pad_h: int, pad_w: int, dil_h: int, dil_w: int, groups: int,
-    dataflow: str | None = None,
+    bias: ndarray | None = None, dataflow: str | None = None,
 ) -> None: ...
 def conv2d_backward_weight(
     grad_output: ndarray, input: ndarray, grad_weight: ndarray,
     stride_h: int, stride_w: int, pad_h: int, pad_w: int, dil_h: int, dil_w: int, groups: int,
     dataflow: str | None = None,
 ) -> None: ...
-def conv2d_backward_bias(grad_output: ndarray, grad_bias: ndarray) -> None: ...
+def conv_backward_bias(grad_output: ndarray, grad_bias: ndarray) -> None: ...
 
 class Convolution:
     dataflow: str

@@ -6,15 +6,15 @@ away after one call.
 from cython.parallel cimport parallel, prange
 from libc.string cimport memcpy
 
-from fastconv.kernels.arrays cimport Array, view
+from fastconv.kernels.arrays cimport Array, view, view_images
 from fastconv.kernels.dataflow cimport (
     PANELS, PLANES, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, possible, weights_possible, winograd_taps,
 )
 from fastconv.kernels.depthwise cimport Turned, depthwise_input, depthwise_weight
 from fastconv.kernels.layer cimport Layer, describe, needs_phases, prepare, start_axes, transpose, unpack
 from fastconv.kernels.planes cimport Planes, planes_channels
-from fastconv.kernels.run cimport run
-from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for, winograd_allowed
+from fastconv.kernels.run cimport bias_value, fill_bias, run
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport axis_release, ceil_div
 from fastconv.kernels.weight_gradient cimport WeightGradient, weight_gradient
 from fastconv.kernels.weight_product cimport weight_product
@@ -40,19 +40,22 @@ def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t 
     cdef Array x, w, b, y
     cdef Layer layer
     cdef int chosen, status
-    view(input, &x)
-    view(weight, &w)
-    view(output, &y, True)
+    cdef unsigned int mode
+    view_images(input, &x)
+    view_images(weight, &w)
+    view_images(output, &y, True)
     describe(&layer, &w, x.shape[2], x.shape[3], y.shape[2], y.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     if bias is not None:
         view(bias, &b)
         layer.bias = b.data
     chosen = number(dataflow, &layer.shape)
     with nogil:
+        mode = enter_team()
         status = prepare(&layer, chosen, False)
         if status == 0:
             status = run(&layer, x.shape[0], x.data, y.data)
         unpack(&layer)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("conv2d: no memory for the packed weights or the workspace")
 
@@ -67,7 +70,8 @@ cdef class Convolution:
                   dataflow=None):
         cdef Array w, b
         cdef int chosen, status
-        view(weight, &w)
+        cdef unsigned int mode
+        view_images(weight, &w)
         describe(&self.layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
         chosen = number(dataflow, &self.layer.shape)
         self.memory = <char *> allocate((w.size + w.shape[0]) * w.itemsize)
@@ -81,7 +85,9 @@ cdef class Convolution:
             self.layer.bias = self.memory + w.size * w.itemsize
         self.layer.relu = relu
         with nogil:
+            mode = enter_team()
             status = prepare(&self.layer, chosen, True)
+            leave_team(mode)
         if status != 0:
             raise MemoryError("conv2d: no memory for the packed weights")
 
@@ -93,10 +99,13 @@ cdef class Convolution:
         """(N, C, H, W) to (N, Cout, OH, OW); both contiguous and of the weights' dtype."""
         cdef Array x, y
         cdef int status
-        view(input, &x)
-        view(output, &y, True)
+        cdef unsigned int mode
+        view_images(input, &x)
+        view_images(output, &y, True)
         with nogil:
+            mode = enter_team()
             status = run(&self.layer, x.shape[0], x.data, y.data)
+            leave_team(mode)
         if status != 0:
             raise MemoryError("conv2d: no memory for the workspace")
 
@@ -112,7 +121,7 @@ def conv2d_dataflow(weight, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_
     cdef Array w
     cdef Layer layer
     cdef int dataflow
-    view(weight, &w)
+    view_images(weight, &w)
     describe(&layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     layer.shape.lanes = kernels(w.itemsize).lanes
     if of == "grad_weight":
@@ -134,13 +143,15 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
     cdef const char *weight
     cdef const char *row
     cdef char *target
-    with parallel(num_threads=threads_for(<double> images * shape.groups * shape.outputs * plane * shape.channels * shape.KH * shape.KW)):
-        note_team()
+    cdef double work = <double> images * shape.groups * shape.outputs * plane * shape.channels * shape.KH * shape.KW
+    cdef unsigned int mode
+    with parallel(num_threads=threads_for(work)):
+        mode = enter_team()
         for task in prange(images * shape.groups * shape.outputs, schedule="static"):
             group = task // shape.outputs % shape.groups
             m = task % shape.outputs
             target = output + task * plane * itemsize
-            kernel.fill(plane, 0, target)
+            kernel.fill(plane, bias_value(layer, group * shape.outputs + m), target)
             for c in range(shape.channels):
                 for kh in range(shape.KH):
                     for kw in range(shape.KW):
@@ -155,6 +166,7 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
                                 row = gradient + (((task // shape.outputs * shape.channels + c) * shape.H + i) * shape.W + low) * itemsize
                                 kernel.add_scaled(high - low, weight, row,
                                                   target + (h * shape.OW + w0 + low * shape.stride_w) * itemsize, shape.stride_w)
+        leave_team(mode)
 
 
 cdef int run_depthwise(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
@@ -162,7 +174,8 @@ cdef int run_depthwise(const Layer *layer, Py_ssize_t images, const char *gradie
     cdef Turned job = Turned(
         kernel=layer.kernel, itemsize=shape.itemsize, images=images, groups=shape.groups, filters=shape.channels, H=shape.H,
         W=shape.W, KH=shape.KH, KW=shape.KW, OH=shape.OH, OW=shape.OW, stride_h=shape.stride_h, stride_w=shape.stride_w,
-        pad_h=shape.pad_h, pad_w=shape.pad_w, dil_h=shape.dil_h, dil_w=shape.dil_w, gradient=gradient, weights=layer.weights, output=output)
+        pad_h=shape.pad_h, pad_w=shape.pad_w, dil_h=shape.dil_h, dil_w=shape.dil_w, gradient=gradient,
+        weights=layer.weights, bias=layer.bias, output=output)
     return depthwise_input(&job)
 
 
@@ -173,7 +186,7 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
     layer.kernel = kernels(shape.itemsize)
     shape.lanes = layer.kernel.lanes
     if images * shape.groups * shape.channels * shape.H * shape.W == 0:
-        layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
+        fill_bias(layer, images, output)
         return 0
     if not layer.kernel.all_finite(shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW, layer.weights):
         scatter(layer, images, gradient, output)
@@ -189,18 +202,25 @@ cdef int run_transposed(Layer *layer, Py_ssize_t images, const char *gradient, c
 
 
 def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
-                          Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, dataflow=None):
-    cdef Array g, w, x
+                          Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, bias=None, dataflow=None):
+    """With a bias, (groups * channels of grad_input): the transposed convolution."""
+    cdef Array g, w, x, b
     cdef Layer layer
     cdef int chosen, status
-    view(grad_output, &g)
-    view(weight, &w)
-    view(grad_input, &x, True)
+    cdef unsigned int mode
+    view_images(grad_output, &g)
+    view_images(weight, &w)
+    view_images(grad_input, &x, True)
     describe(&layer, &w, x.shape[2], x.shape[3], g.shape[2], g.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     transpose(&layer)
+    if bias is not None:
+        view(bias, &b)
+        layer.bias = b.data
     chosen = number(dataflow, &layer.shape)
     with nogil:
+        mode = enter_team()
         status = run_transposed(&layer, g.shape[0], g.data, x.data, chosen)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("conv2d_backward: no memory for the packed weights or the workspace")
 
@@ -274,9 +294,10 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
     cdef Array g, x, w
     cdef Layer layer
     cdef int chosen = -1, status
-    view(grad_output, &g)
-    view(input, &x)
-    view(grad_weight, &w, True)
+    cdef unsigned int mode
+    view_images(grad_output, &g)
+    view_images(input, &x)
+    view_images(grad_weight, &w, True)
     describe(&layer, &w, x.shape[2], x.shape[3], g.shape[2], g.shape[3], stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     layer.kernel = kernels(w.itemsize)
     layer.shape.lanes = layer.kernel.lanes
@@ -287,36 +308,42 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
         if not weights_possible(&layer.shape, chosen):
             raise ValueError(f"dataflow (={dataflow!r}) cannot compute the gradient of weights of this shape")
     with nogil:
+        mode = enter_team()
         status = run_weights(&layer, chosen, x.shape[0], g.data, x.data, w.data)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("conv2d_backward: no memory for the workspace")
 
 
 cdef void sum_channel(const fc_kernels *kernel, const Array *g, Py_ssize_t channel, char *total) noexcept nogil:
     """Over all images, in their order."""
-    cdef Py_ssize_t n, pixels = g.shape[2] * g.shape[3]
+    cdef Py_ssize_t n, pixels = g.size // (g.shape[0] * g.shape[1])
     cdef double sum = 0
     for n in range(g.shape[0]):
         sum = kernel.sum(pixels, g.data + (n * g.shape[1] + channel) * pixels * g.itemsize, sum)
     kernel.fill(1, sum, total + channel * g.itemsize)
 
 
-def conv2d_backward_bias(grad_output, grad_bias):
+def conv_backward_bias(grad_output, grad_bias):
+    """Of (N, Cout, ...) in any number of dimensions, not empty."""
     cdef Array g, b
     cdef Py_ssize_t c
     cdef int threads
     cdef const fc_kernels *kernel
+    cdef unsigned int mode
     view(grad_output, &g)
     view(grad_bias, &b, True)
     kernel = kernels(g.itemsize)
     threads = <int> min(threads_for(g.size), max(1, g.shape[1]))
     with nogil:
+        mode = enter_team()
         if threads == 1:
-            note_team()
             for c in range(g.shape[1]):
                 sum_channel(kernel, &g, c, b.data)
         else:
             with parallel(num_threads=threads):
-                note_team()
+                mode = enter_team()
                 for c in prange(g.shape[1], schedule="static"):
                     sum_channel(kernel, &g, c, b.data)
+                leave_team(mode)
+        leave_team(mode)

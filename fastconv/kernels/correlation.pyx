@@ -12,9 +12,7 @@ tiles and threads change no bit of the result.
 """
 from cython.parallel cimport parallel, prange, threadid
 
-from fastconv.kernels.runtime cimport (
-    allocate, fc_kernels, fc_segment, fc_tile, note_team, release, threads_for,
-)
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_segment, fc_tile, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
@@ -263,6 +261,7 @@ cdef int correlate(Correlation *job) noexcept nogil:
     cdef Py_ssize_t tasks, task, chunk, a_thread
     cdef int threads
     cdef char *workspace
+    cdef unsigned int mode
     if job.images * job.groups * job.outputs * job.grid_rows * job.grid_columns == 0:
         return 0
     flatten(job)
@@ -280,13 +279,13 @@ cdef int correlate(Correlation *job) noexcept nogil:
     # Parts of one long row go to the threads in turns: they then read the same stretch of each channel.
     chunk = 1 if job.grid_rows == 1 else (tasks + threads - 1) // threads
     if threads == 1:                     # a team of one would cost as much as a small layer
-        note_team()
         for task in range(tasks):
             run_task(job, &blocks, task, workspace)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(tasks, schedule="static", chunksize=chunk):
                 run_task(job, &blocks, task, workspace + threadid() * a_thread)
+            leave_team(mode)
     release(workspace)
     return 0

@@ -11,6 +11,7 @@ cdef struct Turned:
     Py_ssize_t KH, KW, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
     const char *gradient         # (images, groups * filters, H, W)
     const char *weights          # (groups * filters, KH, KW), finite: zeros outside the gradient are multiplied too
+    const char *bias             # (groups) or NULL
     char *output                 # (images, groups, OH, OW)
 
 cdef int depthwise_input(const Turned *job) noexcept nogil

@@ -12,7 +12,7 @@ cut into parts only where there are few filters, and into a number that follows 
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
 
-from fastconv.kernels.runtime cimport allocate, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release, threads_for
 from fastconv.kernels.slab cimport (
     Axis, axis_layout, axis_measure, axis_release, axis_start, ceil_div, slab_channel, slab_pack, slab_plane, tap_offset,
 )
@@ -39,20 +39,34 @@ cdef struct Phases:
     Py_ssize_t slab_bytes, stage_bytes
 
 
+cdef const char *bias_of(const Turned *job, Py_ssize_t plane) noexcept nogil:
+    if job.bias == NULL:
+        return NULL
+    return job.bias + plane % job.groups * job.itemsize
+
+
+cdef void fill_value(const Turned *job, Py_ssize_t count, const char *value, char *target) noexcept nogil:
+    job.kernel.fill(count, (<double *> value)[0] if job.itemsize == 8 else (<float *> value)[0], target)
+
+
 cdef void turned_rows(const Turned *job, Py_ssize_t plane, Py_ssize_t row0, Py_ssize_t rows, const char *weights) noexcept nogil:
     """3 x 3: rows of one plane of the output, from all its filters."""
     cdef Py_ssize_t f
     cdef const char *weight
     cdef const char *gradient
+    cdef const char *bias = bias_of(job, plane)
     cdef char *output = job.output + (plane * job.OH + row0) * job.OW * job.itemsize
+    if bias != NULL and job.stride_h == 2:
+        fill_value(job, rows * job.OW, bias, output)
     for f in range(job.filters):
         weight = weights + (plane % job.groups * job.filters + f) * 9 * job.itemsize
         gradient = job.gradient + (plane * job.filters + f) * job.H * job.W * job.itemsize
         if job.stride_h == 1:
-            job.kernel.filter3x3(1, rows, job.OW, gradient, job.H, job.W, row0 + job.pad_h - 2, job.pad_w - 2, weight, NULL, 0, f > 0,
-                                 output)
+            job.kernel.filter3x3(1, rows, job.OW, gradient, job.H, job.W, row0 + job.pad_h - 2, job.pad_w - 2, weight,
+                                 bias if f == 0 else NULL, 0, f > 0, output)
         else:
-            job.kernel.turned3x3(rows, job.OW, gradient, job.H, job.W, row0 + job.pad_h, job.pad_w, weight, f > 0, output)
+            job.kernel.turned3x3(rows, job.OW, gradient, job.H, job.W, row0 + job.pad_h, job.pad_w, weight,
+                                 f > 0 or bias != NULL, output)
 
 
 cdef void phase_rows(const Turned *job, const Phases *phases, Py_ssize_t plane, Py_ssize_t row0, Py_ssize_t rows, const char *weights,
@@ -63,14 +77,17 @@ cdef void phase_rows(const Turned *job, const Phases *phases, Py_ssize_t plane, 
     cdef char *stage = workspace + phases.slab_bytes
     cdef char *row
     cdef char *target
+    cdef const char *bias = bias_of(job, plane)
     cdef bint plain = job.stride_h == 1 and job.stride_w == 1    # one phase, which is the output
     for f in range(job.filters):
+        if f > 0:
+            bias = NULL
         slab_pack(job.kernel, itemsize, &phases.rows, &phases.columns,
                   job.gradient + (plane * job.filters + f) * job.H * job.W * itemsize, 1, 0, row0, rows, 0, columns, 0, slab)
         if plain:
             target = job.output + (plane * job.OH + row0) * job.OW * itemsize
             job.kernel.filter_taps(rows, columns, taps, slab, phases.columns.pitch, phases.offsets,
-                                   weights + (plane % job.groups * job.filters + f) * taps * itemsize, NULL, 0,
+                                   weights + (plane % job.groups * job.filters + f) * taps * itemsize, bias, 0,
                                    stage if f > 0 else target, columns)
             if f > 0:
                 job.kernel.add_strided(rows * columns, stage, 1, target, 1)
@@ -81,7 +98,7 @@ cdef void phase_rows(const Turned *job, const Phases *phases, Py_ssize_t plane, 
                 p = a * job.stride_w + b
                 first, count = phases.start[p], phases.start[p + 1] - phases.start[p]
                 job.kernel.filter_taps(here, columns, count, slab, phases.columns.pitch, phases.offsets + first,
-                                       weights + ((plane % job.groups * job.filters + f) * taps + first) * itemsize, NULL, 0,
+                                       weights + ((plane % job.groups * job.filters + f) * taps + first) * itemsize, bias, 0,
                                        stage + b * rows * columns * itemsize, columns)
             for r in range(here):
                 row = stage + r * columns * itemsize
@@ -144,6 +161,7 @@ cdef int input_by_phases(const Turned *job) noexcept nogil:
     cdef int threads = threads_for(<double> planes * job.filters * job.H * job.W * taps), status = -1
     cdef char *weights = NULL
     cdef char *workspace = NULL
+    cdef unsigned int mode
     phases.rows.offset = phases.columns.offset = phases.offsets = NULL
     if axis_start(&phases.rows, job.H, 1, job.KH) == 0 and axis_start(&phases.columns, job.W, 1, job.KW) == 0:
         place_taps(&phases.rows, job.stride_h, job.pad_h, job.dil_h)
@@ -164,16 +182,16 @@ cdef int input_by_phases(const Turned *job) noexcept nogil:
         phases.start = phases.offsets + taps
         sort_taps(job, &phases, weights)
         if threads == 1:                 # a team of one would cost as much as a small layer
-            note_team()
             for task in range(planes * blocks):
                 phase_rows(job, &phases, task // blocks, task % blocks * rows, min(rows, phases.grid_rows - task % blocks * rows), weights,
                            workspace)
         else:
             with parallel(num_threads=threads):
-                note_team()
+                mode = enter_team()
                 for task in prange(planes * blocks, schedule="static"):
                     phase_rows(job, &phases, task // blocks, task % blocks * rows, min(rows, phases.grid_rows - task % blocks * rows),
                                weights, workspace + threadid() * a_thread)
+                leave_team(mode)
         status = 0
     release(workspace)
     release(weights)
@@ -188,6 +206,7 @@ cdef int depthwise_input(const Turned *job) noexcept nogil:
     cdef Py_ssize_t filters = job.groups * job.filters, planes = job.images * job.groups, blocks = row_blocks(planes, job.OH), task, t
     cdef int threads = <int> min(threads_for(<double> job.images * filters * job.H * job.W * 9), planes * blocks)
     cdef char *turned
+    cdef unsigned int mode
     if (job.KH != 3 or job.KW != 3 or job.stride_h != job.stride_w or job.stride_h > 2 or job.dil_h != 1 or job.dil_w != 1):
         return input_by_phases(job)
     turned = <char *> allocate(filters * 9 * job.itemsize)
@@ -196,10 +215,11 @@ cdef int depthwise_input(const Turned *job) noexcept nogil:
     for t in range(9):                   # a filter of stride 1 takes its taps in the opposite order
         job.kernel.copy_strided(filters, job.weights + (8 - t if job.stride_h == 1 else t) * job.itemsize, 9, turned + t * job.itemsize, 9)
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for task in prange(planes * blocks, schedule="static"):
             turned_rows(job, task // blocks, job.OH * (task % blocks) // blocks,
                         job.OH * (task % blocks + 1) // blocks - job.OH * (task % blocks) // blocks, turned)
+        leave_team(mode)
     release(turned)
     return 0
 
@@ -232,13 +252,15 @@ cdef int depthwise_weight(WeightGradient *job) noexcept nogil:
     cdef char *sums = <char *> allocate(threads * vectors)
     cdef char *weights = job.weight if parts == 1 else <char *> allocate(parts * filters * 9 * job.itemsize)
     cdef int status = -1
+    cdef unsigned int mode
     if sums != NULL and weights != NULL:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(filters * parts, schedule="static"):
                 part = task // filters
                 sum_part(job, task % filters, blocks, pieces * part // parts, pieces * (part + 1) // parts,
                          sums + threadid() * vectors, weights + task * 9 * job.itemsize)
+            leave_team(mode)
         if parts > 1:
             job.kernel.sum_rows(parts, filters * 9, weights, filters * 9, job.weight)
         status = 0

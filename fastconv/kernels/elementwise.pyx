@@ -2,7 +2,7 @@
 from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport kernels, note_team, threads_for
+from fastconv.kernels.runtime cimport enter_team, kernels, leave_team, threads_for
 
 cdef enum:
     PIECE = 16384                # elements a task
@@ -15,27 +15,33 @@ ctypedef void (*binary)(Py_ssize_t, const void *, const void *, void *) noexcept
 
 cdef void map_unary(unary function, const Array *x, char *y, int work) noexcept nogil:
     cdef Py_ssize_t i, pieces = (x.size + PIECE - 1) // PIECE
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(<double> x.size * work)):
-        note_team()
+        mode = enter_team()
         for i in prange(pieces, schedule="static"):
             function(min(PIECE, x.size - i * PIECE), x.data + i * PIECE * x.itemsize, y + i * PIECE * x.itemsize)
+        leave_team(mode)
 
 
 cdef void map_binary(binary function, const Array *g, const char *x, char *y) noexcept nogil:
     cdef Py_ssize_t i, pieces = (g.size + PIECE - 1) // PIECE
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(<double> g.size * WORK_MOVE)):
-        note_team()
+        mode = enter_team()
         for i in prange(pieces, schedule="static"):
             function(min(PIECE, g.size - i * PIECE), g.data + i * PIECE * g.itemsize, x + i * PIECE * g.itemsize,
                      y + i * PIECE * g.itemsize)
+        leave_team(mode)
 
 
 cdef void map_rows(unary function, const Array *x, char *y) noexcept nogil:
     cdef Py_ssize_t i, width = x.shape[1]
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(<double> x.size * WORK_EXPONENTIAL)):
-        note_team()
+        mode = enter_team()
         for i in prange(x.shape[0], schedule="static"):
             function(width, x.data + i * width * x.itemsize, y + i * width * x.itemsize)
+        leave_team(mode)
 
 
 def relu_forward(input, output):

@@ -3,7 +3,7 @@ so each filter runs alone: 3 x 3 at stride 1 or 2 on the image as it lies, any o
 first-level cache."""
 from cython.parallel cimport parallel, prange, threadid
 
-from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
@@ -55,6 +55,7 @@ cdef int filters(Filters *job) noexcept nogil:
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef int threads
+    cdef unsigned int mode
     axis_measure(&job.rows)
     axis_measure(&job.columns)
     blocks.dense = is_dense(&job.rows, job.rows.step) and is_dense(&job.columns, job.rows.step)
@@ -78,13 +79,13 @@ cdef int filters(Filters *job) noexcept nogil:
         offsets[t] = tap_offset(&job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), t // job.columns.taps,
                                 t % job.columns.taps)
     if threads == 1:                     # a team of one would cost as much as a small layer
-        note_team()
         for task in range(tasks):
             run_task(job, &blocks, task, workspace + table_bytes, offsets)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(tasks, schedule="static"):
                 run_task(job, &blocks, task, workspace + table_bytes + threadid() * slab_bytes, offsets)
+            leave_team(mode)
     release(workspace)
     return 0

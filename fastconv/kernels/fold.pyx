@@ -2,7 +2,7 @@
 from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport fc_kernels, kernels, note_team, threads_for
+from fastconv.kernels.runtime cimport enter_team, fc_kernels, kernels, leave_team, threads_for
 from fastconv.kernels.slab cimport ceil_div
 
 cdef struct Fold:
@@ -45,13 +45,15 @@ cdef void move_plane(const Fold *job, char *image, char *columns, bint adding) n
 
 cdef void move(const Fold *job, char *image, char *columns, Py_ssize_t planes, bint adding) noexcept nogil:
     cdef Py_ssize_t c, taps = job.KH * job.KW
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(<double> planes * taps * job.OH * job.OW)):
-        note_team()
+        mode = enter_team()
         for c in prange(planes, schedule="static"):
             if adding:
                 job.kernel.fill(job.H * job.W, 0, image + c * job.H * job.W * job.itemsize)
             move_plane(job, image + c * job.H * job.W * job.itemsize,
                        columns + c * taps * job.OH * job.OW * job.itemsize, adding)
+        leave_team(mode)
 
 
 def unfold(input, columns, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h,

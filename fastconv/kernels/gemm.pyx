@@ -3,7 +3,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport allocate, fc_kernels, fc_tile, kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_tile, kernels, leave_team, release, threads_for
 
 cdef enum:
     DEPTH = 256                  # of a packed part
@@ -87,6 +87,7 @@ cdef int product(Product *job) noexcept nogil:
     cdef Py_ssize_t a_thread, tasks, task
     cdef int threads
     cdef char *workspace
+    cdef unsigned int mode
     if job.M == 0 or job.N == 0:
         return 0
     job.row_blocks = (job.M + BLOCK_ROWS - 1) // BLOCK_ROWS
@@ -99,9 +100,10 @@ cdef int product(Product *job) noexcept nogil:
     if workspace == NULL:
         return -1
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for task in prange(tasks, schedule="static"):
             run_task(job, task, workspace + threadid() * a_thread)
+        leave_team(mode)
     release(workspace)
     return 0
 
@@ -117,8 +119,11 @@ cdef int start(Product *job, Array *a, Array *b, Array *c) except -1:
 
 cdef int finish(Product *job) except -1:
     cdef int status
+    cdef unsigned int mode
     with nogil:
+        mode = enter_team()
         status = product(job)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("linear: no memory for the workspace")
     return 0
@@ -168,7 +173,10 @@ def linear_backward_weight(grad_output, input, grad_weight):
 
 def linear_backward_bias(grad_output, grad_bias):
     cdef Array g, b
+    cdef unsigned int mode
     view(grad_output, &g)
     view(grad_bias, &b, True)
     with nogil:
+        mode = enter_team()
         kernels(g.itemsize).sum_rows(g.shape[0], g.shape[1], g.data, g.shape[1], b.data)
+        leave_team(mode)

@@ -1,13 +1,13 @@
 """A layer with its weights in the order of its dataflow: what a plain call makes and throws away, and a compiled layer keeps."""
-from cython.parallel cimport prange
-from libc.string cimport memcpy, memset
+from cython.parallel cimport parallel, prange
+from libc.string cimport memset
 
 from fastconv.kernels.arrays cimport Array
 from fastconv.kernels.channels cimport Channels, channels_width, pack_lines
 from fastconv.kernels.correlation cimport Correlation
 from fastconv.kernels.dataflow cimport CHANNELS, FILTERS, PANELS, Shape, choose, line_tile, winograd_taps, winograd_tile
 from fastconv.kernels.planes cimport Planes, planes_channels
-from fastconv.kernels.runtime cimport allocate, kernels, release, threads_for, winograd_allowed
+from fastconv.kernels.runtime cimport allocate, enter_team, kernels, leave_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_start
 from fastconv.kernels.winograd cimport Winograd, pack_winograd, phase_filters, winograd_size
 
@@ -50,12 +50,16 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t i
     cdef int threads = threads_for(<double> job.groups * job.outputs * depth)
+    cdef unsigned int mode
     if threads == 1:                     # a team of one would cost as much as a small layer
         for i in range(job.groups * blocks):
             pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
     else:
-        for i in prange(job.groups * blocks, schedule="static", num_threads=threads):
-            pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
+        with parallel(num_threads=threads):
+            mode = enter_team()
+            for i in prange(job.groups * blocks, schedule="static"):
+                pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
+            leave_team(mode)
 
 
 cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogil:
@@ -126,18 +130,19 @@ cdef void describe_channels(const Layer *layer, Channels *job) noexcept nogil:
     job.rows.taps, job.columns.taps = shape.KH, shape.KW
 
 
-cdef int pack_bias(Layer *layer, Py_ssize_t width) noexcept nogil:
-    """(groups, outputs) into whole blocks of `width`, zeros behind; -1 when memory is out."""
+cdef int pack_bias(Layer *layer, Py_ssize_t width, Py_ssize_t phases) noexcept nogil:
+    """(groups, outputs, phases), each value that many times, into whole blocks of `width`, zeros behind; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
-    cdef Py_ssize_t g, padded = (shape.outputs + width - 1) // width * width
+    cdef Py_ssize_t g, p, padded = (shape.outputs * phases + width - 1) // width * width
     layer.packed_bias = <char *> allocate(shape.groups * padded * shape.itemsize)
     if layer.packed_bias == NULL:
         return -1
     memset(layer.packed_bias, 0, shape.groups * padded * shape.itemsize)
-    for g in range(shape.groups):
-        if layer.bias != NULL:
-            memcpy(layer.packed_bias + g * padded * shape.itemsize, layer.bias + g * shape.outputs * shape.itemsize,
-                   shape.outputs * shape.itemsize)
+    if layer.bias != NULL:
+        for g in range(shape.groups):
+            for p in range(phases):
+                layer.kernel.copy_strided(shape.outputs, layer.bias + g * shape.outputs * shape.itemsize, 1,
+                                          layer.packed_bias + (g * padded + p) * shape.itemsize, phases)
     return 0
 
 
@@ -169,13 +174,14 @@ cdef int pack_for_winograd(Layer *layer, bint prepared) noexcept nogil:
     """Where the weights serve one call alone they are transformed on the way; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t r = winograd_taps(shape), pairs = shape.channels * shape.outputs
+    cdef Py_ssize_t phases = shape.stride_h * shape.stride_w if shape.transposed else 1      # of the output
     cdef Winograd job
     if needs_phases(shape):
         layer.phases = <char *> allocate(pairs * shape.stride_h * shape.stride_w * r * r * 4)
         if layer.phases == NULL:
             return -1
         phase_filters(layer.weights, pairs, shape.KH, shape.KW, shape.stride_h, shape.stride_w, r, False, layer.phases)
-    if layer.bias != NULL and pack_bias(layer, channels_width(layer.kernel, shape.outputs)) != 0:
+    if layer.bias != NULL and pack_bias(layer, channels_width(layer.kernel, shape.outputs * phases), phases) != 0:
         return -1
     if prepared:
         describe_winograd(layer, &job)
@@ -190,7 +196,7 @@ cdef int pack_for_lines(Layer *layer) noexcept nogil:
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t lanes = layer.kernel.lanes
     cdef Channels job
-    if pack_bias(layer, lanes) != 0:
+    if pack_bias(layer, lanes, 1) != 0:
         return -1
     layer.packed = <char *> allocate(shape.groups * ((shape.outputs + lanes - 1) // lanes * lanes) * shape.channels * shape.KH * 6 * 4)
     if layer.packed == NULL:
@@ -218,7 +224,7 @@ cdef int pack(Layer *layer, bint prepared) noexcept nogil:
     describe_correlation(layer, &direct)
     if layer.dataflow == CHANNELS:
         width = channels_width(layer.kernel, shape.outputs)
-        if pack_bias(layer, width) != 0:
+        if pack_bias(layer, width, 1) != 0:
             return -1
     layer.packed = <char *> allocate(shape.groups * ((shape.outputs + width - 1) // width * width) * depth * shape.itemsize)
     if layer.packed == NULL:

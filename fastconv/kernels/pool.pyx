@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport allocate, fc_kernels, kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport (
     Axis, axis_layout, axis_measure, axis_release, axis_start, ceil_div, slab_channel, slab_pack, slab_plane, tap_offset,
 )
@@ -167,6 +167,7 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
     cdef char *workspace = NULL
     cdef char *mine
     cdef int threads, status = -1
+    cdef unsigned int mode
     if job.planes * job.OH * job.OW == 0:
         return 0
     threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
@@ -177,14 +178,14 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
         job.row_blocks = (job.OH + job.block_rows - 1) // job.block_rows
         tasks = job.planes * job.row_blocks
         if threads == 1:
-            note_team()
             for task in range(tasks):
                 direct_block(job, task)
         else:
             with parallel(num_threads=threads):
-                note_team()
+                mode = enter_team()
                 for task in prange(tasks, schedule="static"):
                     direct_block(job, task)
+                leave_team(mode)
         release_divisors(job)
         return 0
     if pool_slab(job) == 0:
@@ -197,10 +198,11 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
         if workspace != NULL:
             status = 0
             with parallel(num_threads=threads):
-                note_team()
+                mode = enter_team()
                 for task in prange(tasks, schedule="static"):
                     mine = workspace + threadid() * a_thread
                     pool_block(job, task, mine, <Py_ssize_t *> (mine + slab_bytes), <Py_ssize_t *> (mine + slab_bytes) + table)
+                leave_team(mode)
     release(workspace)
     release_divisors(job)
     axis_release(&job.rows)
@@ -213,6 +215,7 @@ def max_pool2d_forward(input, output, indices, Py_ssize_t kernel_h, Py_ssize_t k
     cdef Array x, y, i
     cdef Pool job
     cdef int status
+    cdef unsigned int mode
     view(input, &x)
     view(output, &y, True)
     pool_start(&job, &x, &y, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)
@@ -221,7 +224,9 @@ def max_pool2d_forward(input, output, indices, Py_ssize_t kernel_h, Py_ssize_t k
         view(indices, &i, True)
         job.indices = <int64_t *> i.data
     with nogil:
+        mode = enter_team()
         status = pool_forward(&job, False)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("max_pool2d: no memory for the workspace")
 
@@ -241,17 +246,18 @@ cdef bint max_backward(Pool *job, const char *gradient, const int64_t *indices, 
     """Run the job; False where an index lies outside of its plane."""
     cdef Py_ssize_t plane
     cdef int threads = threads_for(<double> job.planes * job.H * job.W), wrong = 0
+    cdef unsigned int mode
     job.apart = (job.square and job.KH == 2 and job.stride_h == 2 and job.pad_h == 0 and job.pad_w == 0
                  and 2 * job.OH <= job.H and 2 * job.OW <= job.W)
     if threads == 1:
-        note_team()
         for plane in range(job.planes):
             wrong |= not max_plane(job, plane, gradient, indices, image)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for plane in prange(job.planes, schedule="static"):
                 wrong |= not max_plane(job, plane, gradient, indices, image)
+            leave_team(mode)
     return wrong == 0
 
 
@@ -261,12 +267,15 @@ def max_pool2d_backward(grad_output, indices, grad_input, Py_ssize_t kernel_h, P
     cdef Array g, i, x
     cdef Pool job
     cdef bint inside
+    cdef unsigned int mode
     view(grad_output, &g)
     view(indices, &i)
     view(grad_input, &x, True)
     pool_start(&job, &x, &g, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)
     with nogil:
+        mode = enter_team()
         inside = max_backward(&job, g.data, <int64_t *> i.data, x.data)
+        leave_team(mode)
     return bool(inside)
 
 
@@ -275,13 +284,16 @@ def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, 
     cdef Array x, y
     cdef Pool job
     cdef int status
+    cdef unsigned int mode
     view(input, &x)
     view(output, &y, True)
     pool_start(&job, &x, &y, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1)
     job.input, job.output = x.data, y.data
     job.count_include_pad, job.divisor_override = count_include_pad, divisor_override
     with nogil:
+        mode = enter_team()
         status = pool_forward(&job, True)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("avg_pool2d: no memory for the workspace")
 
@@ -338,6 +350,7 @@ cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept
     cdef Py_ssize_t task, a_thread = 0
     cdef char *workspace = NULL
     cdef int threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
+    cdef unsigned int mode
     job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize)))
     job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
     if make_divisors(job, True) != 0:
@@ -350,14 +363,14 @@ cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept
             release_divisors(job)
             return -1
     if threads == 1:
-        note_team()
         for task in range(job.planes * job.row_blocks):
             average_block(job, task, gradient, image, workspace)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(job.planes * job.row_blocks, schedule="static"):
                 average_block(job, task, gradient, image, workspace + threadid() * a_thread if workspace != NULL else NULL)
+            leave_team(mode)
     release(workspace)
     release_divisors(job)
     return 0
@@ -368,14 +381,17 @@ def avg_pool2d_backward(grad_output, grad_input, Py_ssize_t kernel_h, Py_ssize_t
     cdef Array g, x
     cdef Pool job
     cdef int status = 0
+    cdef unsigned int mode
     view(grad_output, &g)
     view(grad_input, &x, True)
     pool_start(&job, &x, &g, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1)
     job.count_include_pad, job.divisor_override = count_include_pad, divisor_override
     with nogil:
+        mode = enter_team()
         if g.size == 0:
             job.kernel.fill(x.size, 0, x.data)
         elif x.size > 0:
             status = average_backward(&job, g.data, x.data)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("avg_pool2d_backward: no memory for the workspace")

@@ -1,4 +1,5 @@
 """Running a prepared layer: the driver of its dataflow, or (for the gradient of a strided layer's input) one run a phase."""
+from cython.parallel cimport parallel, prange
 from libc.string cimport memset
 
 from fastconv.kernels.channels cimport Channels, channels
@@ -8,7 +9,7 @@ from fastconv.kernels.filters cimport Filters, filters
 from fastconv.kernels.layer cimport (
     Layer, describe_channels, describe_correlation, describe_winograd, pack_weights, prepare, start_axes, unpack,
 )
-from fastconv.kernels.runtime cimport allocate, release
+from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_release, axis_start, ceil_div
 from fastconv.kernels.winograd cimport Winograd, winograd
 
@@ -102,6 +103,24 @@ cdef int run(const Layer *layer, Py_ssize_t images, const char *source, char *ou
     return run_direct(layer, images, source, output)
 
 
+cdef double bias_value(const Layer *layer, Py_ssize_t output) noexcept nogil:
+    """Of an output channel; zero where there is no bias."""
+    if layer.bias == NULL:
+        return 0
+    return (<double *> layer.bias)[output] if layer.shape.itemsize == 8 else (<float *> layer.bias)[output]
+
+
+cdef void fill_bias(const Layer *layer, Py_ssize_t images, char *output) noexcept nogil:
+    """Sums of nothing."""
+    cdef Py_ssize_t outputs = layer.shape.groups * layer.shape.outputs, plane = layer.shape.OH * layer.shape.OW, i
+    cdef unsigned int mode
+    with parallel(num_threads=threads_for(<double> images * outputs * plane)):
+        mode = enter_team()
+        for i in prange(images * outputs, schedule="static"):
+            layer.kernel.fill(plane, bias_value(layer, i % outputs), output + i * plane * layer.shape.itemsize)
+        leave_team(mode)
+
+
 cdef Py_ssize_t phase_taps(Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t stride, Py_ssize_t place,
                            Py_ssize_t *tap, Py_ssize_t *offset) noexcept nogil:
     """The taps that reach the input positions `place` modulo the stride (padding added), and where they read the gradient."""
@@ -113,6 +132,17 @@ cdef Py_ssize_t phase_taps(Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t st
                 offset[count] = (place - t * dilation) // stride
             count += 1
     return count
+
+
+cdef bint reaches_all(Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t stride) noexcept nogil:
+    """Whether every position modulo the stride has a tap."""
+    cdef Py_ssize_t place
+    if kernel < stride:
+        return False
+    for place in range(stride):
+        if phase_taps(kernel, dilation, stride, place, NULL, NULL) == 0:
+            return False
+    return True
 
 
 cdef int run_phase(const Layer *layer, Py_ssize_t images, const char *gradient, char *output, Py_ssize_t place_h, Py_ssize_t place_w,
@@ -136,7 +166,7 @@ cdef int run_phase(const Layer *layer, Py_ssize_t images, const char *gradient, 
         job.rows.taps = phase_taps(shape.KH, shape.dil_h, shape.stride_h, place_h + shape.pad_h, tap_h, job.rows.offset)
         job.columns.taps = phase_taps(shape.KW, shape.dil_w, shape.stride_w, place_w + shape.pad_w, tap_w, job.columns.offset)
         if job.rows.taps == 0 or job.columns.taps == 0:
-            status = 0                 # nothing reaches these pixels: they keep their zeros
+            status = 0                 # nothing reaches these pixels: they keep what they hold
         else:
             offsets = <Py_ssize_t *> allocate(job.channels * job.rows.taps * job.columns.taps * sizeof(Py_ssize_t))
             packed = <char *> allocate(packed_size(&job) * job.itemsize)
@@ -163,7 +193,8 @@ cdef int run_phases(const Layer *layer, Py_ssize_t images, const char *gradient,
     cdef int status = 0
     if scratch == NULL:
         return -1
-    layer.kernel.fill(images * shape.groups * shape.outputs * shape.OH * shape.OW, 0, output)
+    if not reaches_all(shape.KH, shape.dil_h, shape.stride_h) or not reaches_all(shape.KW, shape.dil_w, shape.stride_w):
+        fill_bias(layer, images, output)
     for a in range(min(shape.stride_h, shape.OH)):
         for b in range(min(shape.stride_w, shape.OW)):
             if status == 0:

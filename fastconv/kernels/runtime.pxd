@@ -108,7 +108,13 @@ cdef extern from "registry.h" nogil:
 # One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil
 cdef int threads_for(double work) noexcept nogil
-cdef void note_team() noexcept nogil
 cdef bint winograd_allowed() noexcept nogil
 cdef void *allocate(Py_ssize_t size) noexcept nogil
 cdef void release(void *memory) noexcept nogil
+
+# All arithmetic lies between these two on the thread that does it: `mode = enter_team()` first and `leave_team(mode)` last (mode: an
+# unsigned int) in every parallel region, and in the driver's entry (`with nogil:`) where the calling thread computes outside of regions.
+# They nest. The first notes how many threads are at work and makes this thread treat denormal numbers as set_flush_denormal says, whatever
+# the caller's own mode: workers have it from whoever started them, and bits would depend on the threads. The second gives back what was.
+cdef unsigned int enter_team() noexcept nogil
+cdef void leave_team(unsigned int mode) noexcept nogil

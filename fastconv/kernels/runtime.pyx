@@ -13,8 +13,12 @@ cdef extern from "dispatch.h" nogil:
     void fc_set_thread_limit(int limit)
     int fc_threads()
     int fc_threads_for(double work)
-    void fc_note_team()
+    unsigned int fc_enter_team()
+    void fc_leave_team(unsigned int mode)
     int fc_noted_threads()
+    int fc_can_flush_denormal()
+    void fc_set_flush_denormal(int flush)
+    int fc_flush_denormal()
     void *fc_allocate(Py_ssize_t size)
     void fc_release(void *memory)
 
@@ -53,8 +57,12 @@ cdef int threads_for(double work) noexcept nogil:
     return fc_threads_for(work)
 
 
-cdef void note_team() noexcept nogil:
-    fc_note_team()
+cdef unsigned int enter_team() noexcept nogil:
+    return fc_enter_team()
+
+
+cdef void leave_team(unsigned int mode) noexcept nogil:
+    fc_leave_team(mode)
 
 
 cdef bint winograd_allowed() noexcept nogil:
@@ -97,6 +105,17 @@ def get_num_threads():
 
 def threads_used():
     return fc_noted_threads()
+
+
+def set_flush_denormal(bint mode):
+    """False where this processor or build cannot."""
+    if fc_can_flush_denormal():
+        fc_set_flush_denormal(mode)
+    return bool(fc_can_flush_denormal())
+
+
+def is_flush_denormal():
+    return bool(fc_flush_denormal())
 
 
 def allow_winograd(bint allowed):

@@ -11,7 +11,7 @@ the shapes alone; the parts are added in order, so the bits do not depend on the
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
-from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
@@ -131,6 +131,7 @@ cdef int run(WeightGradient *job, bint by_tap) noexcept nogil:
     cdef int threads
     cdef char *workspace
     cdef char *parts
+    cdef unsigned int mode
     choose_blocks(job, by_tap, &blocks)
     tasks = job.groups * blocks.output_blocks * blocks.channel_blocks * blocks.parts
     threads = <int> min(threads_for(<double> job.images * job.grid_rows * job.grid_columns * weights), tasks)
@@ -143,14 +144,14 @@ cdef int run(WeightGradient *job, bint by_tap) noexcept nogil:
             release(parts)
         return -1
     if threads == 1:                     # a team of one would cost as much as a small layer
-        note_team()
         for task in range(tasks):
             run_task(job, &blocks, task, workspace, parts)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(tasks, schedule="static"):
                 run_task(job, &blocks, task, workspace + threadid() * a_thread, parts)
+            leave_team(mode)
     release(workspace)
     if blocks.parts > 1:
         job.kernel.sum_rows(blocks.parts, weights, parts, weights, job.weight)

@@ -10,7 +10,7 @@ are added in order.
 """
 from cython.parallel cimport parallel, prange, threadid
 
-from fastconv.kernels.runtime cimport allocate, fc_kernels, fc_tile, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_tile, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 from fastconv.kernels.weight_gradient cimport WeightGradient
 
@@ -145,6 +145,7 @@ cdef int weight_product(WeightGradient *job) noexcept nogil:
     cdef int threads = threads_for(<double> job.images * job.grid_rows * job.grid_columns * weights)
     cdef char *workspace
     cdef char *parts
+    cdef unsigned int mode
     axis_measure(&job.rows)
     axis_measure(&job.columns)
     choose_blocks(job, &blocks)
@@ -159,15 +160,15 @@ cdef int weight_product(WeightGradient *job) noexcept nogil:
             release(parts)
         return -1
     if threads == 1:                     # a team of one would cost as much as a small layer
-        note_team()
         for task in range(tasks):
             run_task(job, &blocks, task, workspace, parts)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             # Parts of the images go to the threads in turns: they then read the same stretch of each channel.
             for task in prange(tasks, schedule="static", chunksize=1 if blocks.parts > 1 else (tasks + threads - 1) // threads):
                 run_task(job, &blocks, task, workspace + threadid() * a_thread, parts)
+            leave_team(mode)
     release(workspace)
     if blocks.parts > 1:
         job.kernel.sum_rows(blocks.parts, weights, parts, weights, job.weight)

@@ -13,7 +13,7 @@ from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.channels cimport channels_width
 from fastconv.kernels.planes cimport planes_write
-from fastconv.kernels.runtime cimport allocate, fc_kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport ceil_to
 from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
 
@@ -56,9 +56,12 @@ cdef void pack_part(const Winograd *job, Py_ssize_t block, Py_ssize_t width, Py_
 cdef void pack_winograd(const Winograd *job, char *packed) noexcept nogil:
     cdef Py_ssize_t width = channels_width(job.kernel, job.outputs), points = (job.m + job.r - 1) * (job.m + job.r - 1), i
     cdef Py_ssize_t blocks = (job.outputs + width - 1) // width
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(10.0 * job.channels * job.outputs * points)):
+        mode = enter_team()
         for i in prange(blocks, schedule="static"):
             pack_part(job, i, width, 0, job.channels, packed + i * points * point_bytes(job.channels, width))
+        leave_team(mode)
 
 
 cdef void phase_filter(float *filter, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t step_h, Py_ssize_t step_w, Py_ssize_t r, bint back,
@@ -82,9 +85,12 @@ cdef void phase_filters(const char *weights, Py_ssize_t filters, Py_ssize_t KH, 
     """(filters, KH, KW) to (filters, step_h, step_w, r, r), zeros where a phase has fewer taps; `back`: the other way round."""
     cdef Py_ssize_t f
     cdef Py_ssize_t filter = KH * KW * sizeof(float), phase = step_h * step_w * r * r * sizeof(float)
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(4.0 * filters * step_h * step_w * r * r)):
+        mode = enter_team()
         for f in prange(filters, schedule="static"):
             phase_filter(<float *> (weights + f * filter), KH, KW, step_h, step_w, r, back, <float *> (phases + f * phase))
+        leave_team(mode)
 
 
 cdef void multiply(const Winograd *job, const Layout *layout, const Panel *panel, Py_ssize_t c0, Py_ssize_t channels, const char *points,
@@ -175,17 +181,18 @@ cdef void shared_task(const Winograd *job, const Layout *layout, Py_ssize_t inde
 cdef int run_alone(const Winograd *job, const Layout *layout, int threads) noexcept nogil:
     cdef Py_ssize_t a_thread = layout.panel_bytes + layout.product_bytes + layout.patch_bytes, i
     cdef char *workspace = <char *> allocate(threads * a_thread)
+    cdef unsigned int mode
     if workspace == NULL:
         return -1
     if threads == 1:
-        note_team()
         for i in range(layout.tiles.count):
             panel_task(job, layout, i, workspace)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for i in prange(layout.tiles.count, schedule="static"):
                 panel_task(job, layout, i, workspace + threadid() * a_thread)
+            leave_team(mode)
     release(workspace)
     return 0
 
@@ -195,6 +202,7 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
     cdef bint on_the_way = job.packed == NULL
     cdef char *points
     cdef char *workspace
+    cdef unsigned int mode
     if on_the_way:
         a_thread += layout.part_bytes + (together - 1) * layout.product_bytes
     points = <char *> allocate(together * layout.panel_bytes + threads * a_thread)
@@ -202,7 +210,7 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
         return -1
     workspace = points + together * layout.panel_bytes
     with parallel(num_threads=threads):
-        note_team()
+        mode = enter_team()
         for first from 0 <= first < layout.tiles.count by together:
             for i in prange(min(together, layout.tiles.count - first) * layout.vectors, schedule="static"):
                 transform_task(job, layout, first + i // layout.vectors, i % layout.vectors,
@@ -214,6 +222,7 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
                 for i in prange(min(together, layout.tiles.count - first) * layout.blocks, schedule="static"):
                     shared_task(job, layout, first + i // layout.blocks, i % layout.blocks,
                                 points + i // layout.blocks * layout.panel_bytes, workspace + threadid() * a_thread)
+        leave_team(mode)
     release(points)
     return 0
 

@@ -10,7 +10,7 @@ Groups are cut by the shapes alone and added in order, so the bits do not depend
 """
 from cython.parallel cimport parallel, prange, threadid
 
-from fastconv.kernels.runtime cimport allocate, fc_kernels, fc_tile, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_tile, leave_team, release, threads_for
 from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
 
 cdef enum:
@@ -81,6 +81,7 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
     cdef char *gradient
     cdef char *workspace
     cdef int threads
+    cdef unsigned int mode
     layout.points = n * n
     layout.source_vectors, layout.gradient_vectors = (job.channels + lanes - 1) // lanes, (job.outputs + lanes - 1) // lanes
     vectors = layout.source_vectors + layout.gradient_vectors
@@ -114,7 +115,7 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
         tiles = starts[count]
         gradient = source + layout.points * layout.source_vectors * tiles * lanes * 4
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             # By channels, and each side for itself: a thread then finds most of what its blocks read in its own cache.
             for i in prange(count * layout.source_vectors, schedule="static"):
                 transform_task(job, &layout, first + i % count, starts[i % count], tiles, i // count, source, gradient,
@@ -124,6 +125,7 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
                                gradient, workspace + threadid() * a_thread)
             for i in prange(blocks, schedule="static"):
                 block_task(job, &layout, i, tiles, source, gradient, offsets, first > 0, workspace + threadid() * a_thread)
+            leave_team(mode)
     release(source)
     release(starts)
     return 0

@@ -10,6 +10,9 @@
 #include <pthread.h>
 #define FC_HAS_FORK 1
 #endif
+#if defined(__x86_64__) || defined(_M_X64)
+#include <xmmintrin.h>
+#endif
 
 /* A call is worth a second thread from this many multiply-adds (or elements moved) on: waking the team costs a few microseconds. */
 static const double WORK_WORTH_THREADS = 500e3;
@@ -79,10 +82,47 @@ int fc_threads(void) {
 
 int fc_threads_for(double work) { return work < WORK_WORTH_THREADS ? 1 : fc_threads(); }
 
-void fc_note_team(void) {
+/* The bits of a thread's floating-point control register that make denormal numbers zeros; where they are 0 there are none. */
+#if defined(__x86_64__) || defined(_M_X64)
+enum { FLUSH = 0x8040 }; /* MXCSR: results (FTZ, bit 15) and operands (DAZ, bit 6) */
+static unsigned control(void) { return _mm_getcsr(); }
+static void set_control(unsigned value) { _mm_setcsr(value); }
+#elif defined(__aarch64__) && defined(__GNUC__)
+enum { FLUSH = 1 << 24 }; /* FPCR: FZ, results and operands; the upper half of the register is reserved */
+static unsigned control(void) {
+    unsigned long long value;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(value));
+    return (unsigned)value;
+}
+static void set_control(unsigned value) {
+    __asm__ volatile("msr fpcr, %0" : : "r"((unsigned long long)value));
+}
+#else
+enum { FLUSH = 0 };
+static unsigned control(void) { return 0; }
+static void set_control(unsigned value) { (void)value; }
+#endif
+
+static int flushing = 0;
+
+int fc_can_flush_denormal(void) { return FLUSH != 0; }
+void fc_set_flush_denormal(int flush) { flushing = flush; }
+int fc_flush_denormal(void) { return flushing; }
+
+/* Sets the flushing bits alone, and only where they differ: writing the register takes longer than reading it. */
+static unsigned flush_as(unsigned bits) {
+    const unsigned before = control();
+    if ((before & FLUSH) != bits) set_control((before & ~(unsigned)FLUSH) | bits);
+    return before & FLUSH;
+}
+
+unsigned fc_enter_team(void) {
 #ifdef _OPENMP
     if (omp_get_thread_num() == 0) threads_noted = omp_get_num_threads();
 #endif
+    return flush_as(flushing ? FLUSH : 0);
 }
+
+void fc_leave_team(unsigned mode) { flush_as(mode); }
 
 int fc_noted_threads(void) { return threads_noted; }

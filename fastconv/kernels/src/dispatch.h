@@ -16,7 +16,11 @@ void fc_set_threads(int requested);      /* 0: back to the default */
 void fc_set_thread_limit(int limit);     /* the processors that the process may use */
 int fc_threads(void);
 int fc_threads_for(double work);         /* fc_threads, or 1 where the work does not pay for waking the others */
-void fc_note_team(void);                 /* called inside a parallel region (or a serial call): who is at work */
+unsigned fc_enter_team(void);            /* first in a parallel region or a serial call: notes the team, sets its denormal mode */
+void fc_leave_team(unsigned mode);       /* last in it: gives back the mode that fc_enter_team found and returned */
 int fc_noted_threads(void);
+int fc_can_flush_denormal(void);
+void fc_set_flush_denormal(int flush);
+int fc_flush_denormal(void);
 
 #endif
