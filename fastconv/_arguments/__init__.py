@@ -37,6 +37,10 @@ from fastconv._arguments.dense import (
     linear,
     linear_bias,
 )
+from fastconv._arguments.join import (
+    cat,
+    cat_sizes,
+)
 from fastconv._arguments.local import (
     local,
     local_bias,
@@ -89,6 +93,8 @@ __all__ = [
     "axis",
     "bias",
     "broadcast",
+    "cat",
+    "cat_sizes",
     "check_parameters",
     "choice",
     "class_targets",

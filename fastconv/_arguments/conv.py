@@ -222,7 +222,3 @@ def _channel_error(sizes, weight_sizes, groups, channels):
         f"input has {channels} channels (shape {sizes}), expected {weight_sizes[1] * groups} = weight.shape[1] "
         f"(={weight_sizes[1]}) * groups (={groups}); weight has shape {weight_sizes}"
     )
-
-
-def conv1d(*a):
-    raise NotImplementedError

@@ -28,6 +28,7 @@ from fastconv.functional.conv_transpose import (
     conv_transpose2d_backward,
 )
 from fastconv.functional.fold import col2im, fold, im2col, unfold
+from fastconv.functional.join import add, cat, cat_backward
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.local import (
     locally_connected1d,
@@ -39,8 +40,11 @@ from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 __all__ = [
+    "add",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "cat",
+    "cat_backward",
     "col2im",
     "conv1d",
     "conv1d_backward",

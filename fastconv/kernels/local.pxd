@@ -33,6 +33,11 @@ cdef inline Local describe(const Array *image, const Array *weights, const Array
     return job
 
 
+cdef inline Py_ssize_t apart(const Local *job, Py_ssize_t elements) noexcept nogil:
+    """A stride between images: an odd number of vectors, so that the images' pixels do not compete for the same lines of the cache."""
+    return ((elements + job.kernel.lanes - 1) // job.kernel.lanes | 1) * job.kernel.lanes
+
+
 cdef inline Py_ssize_t pixels_at_once(const Local *job, Py_ssize_t images) noexcept nogil:
     """Whole vectors, whose sums stay in the first-level cache while the terms pass."""
     cdef inline Py_ssize_t lanes = job.kernel.lanes

@@ -14,9 +14,9 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.local cimport IMAGES, describe, pixels_at_once
+from fastconv.kernels.local cimport IMAGES, SUMS_BYTES, apart, describe, pixels_at_once
 from fastconv.kernels.local_input cimport local_input
-from fastconv.kernels.runtime cimport allocate, fc_local, kernels, note_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, enter_team, fc_local, kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport (
     Axis, axis_layout, axis_measure, axis_release, axis_start, ceil_div, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset,
 )
@@ -80,7 +80,7 @@ cdef int finish(const Local *job, Blocks *blocks, Py_ssize_t channels) noexcept 
     cdef Py_ssize_t lanes = job.kernel.lanes, each = slab_channel(&blocks.rows, &blocks.columns, lanes), c, th, tw
     blocks.channels = max(1, min(channels, SLAB_BYTES // (blocks.images * each * job.itemsize)))
     blocks.channel_blocks = ceil_div(job.inputs, blocks.channels)
-    blocks.slab_image = blocks.channels * each
+    blocks.slab_image = apart(job, blocks.channels * each)
     blocks.offsets = <Py_ssize_t *> allocate(blocks.channels * job.KH * job.KW * sizeof(Py_ssize_t))
     if blocks.offsets == NULL:
         return -1
@@ -108,11 +108,15 @@ cdef void pack(const Local *job, const Blocks *blocks, Py_ssize_t image, Py_ssiz
                   channels, job.H * job.W, row, rows, column, columns, 0, slab + n * blocks.slab_image * job.itemsize)
 
 
-cdef void forward_task(const Local *job, const Blocks *blocks, Py_ssize_t task, char *slab) noexcept nogil:
+cdef void forward_task(const Local *job, const Blocks *blocks, Py_ssize_t task, char *workspace) noexcept nogil:
     cdef Py_ssize_t pixels = job.OH * job.OW, taps = job.KH * job.KW, itemsize = job.itemsize, most_rows = job.kernel.local_rows
     cdef Py_ssize_t column = task % blocks.column_blocks * blocks.width, columns = min(blocks.width, job.OW - column)
     cdef Py_ssize_t row = task // blocks.column_blocks % blocks.row_blocks * blocks.height, rows = min(blocks.height, job.OH - row)
-    cdef Py_ssize_t first, last, group, image, images, o, c, channels, k, p, n, run = rows * columns, at = row * job.OW + column, depth, step
+    cdef Py_ssize_t first, last, group, image, images, o, c, channels, k, p, run = rows * columns, at = row * job.OW + column, depth, step
+    cdef char *sums = workspace
+    cdef char *zeros = workspace + SUMS_BYTES
+    cdef char *slab = zeros + SUMS_BYTES
+    cdef char *output
     cdef fc_local tile
     task = task // blocks.column_blocks // blocks.row_blocks
     first = task % blocks.output_blocks * blocks.outputs
@@ -120,17 +124,11 @@ cdef void forward_task(const Local *job, const Blocks *blocks, Py_ssize_t task, 
     group = task // blocks.output_blocks % job.groups
     image = task // blocks.output_blocks // job.groups * blocks.images
     images = min(blocks.images, job.images - image)
-    for n in range(image, image + images):
-        for o in range(group * job.outputs + first, group * job.outputs + last):
-            if job.bias != NULL:
-                memcpy(job.result + ((n * job.groups * job.outputs + o) * pixels + at) * itemsize, job.bias + (o * pixels + at) * itemsize,
-                       run * itemsize)
-            else:
-                job.kernel.fill(run, 0, job.result + ((n * job.groups * job.outputs + o) * pixels + at) * itemsize)
     tile.images = images
     tile.weights_row, tile.weights_tap = job.inputs * taps * pixels, pixels
-    tile.source_image, tile.sums_row, tile.sums_image = blocks.slab_image, pixels, job.groups * job.outputs * pixels
+    tile.source_image = blocks.slab_image
     step = pixels_at_once(job, images)
+    job.kernel.fill(step, 0, zeros)
     for c from 0 <= c < job.inputs by blocks.channels:
         channels = min(blocks.channels, job.inputs - c)
         pack(job, blocks, image, images, group * job.inputs + c, channels, row, rows, column, columns, slab)
@@ -139,19 +137,30 @@ cdef void forward_task(const Local *job, const Blocks *blocks, Py_ssize_t task, 
             tile.count = min(step, run - p)
             tile.source = slab + p * itemsize
             for o from first <= o < last by most_rows:
-                tile.sums = job.result + ((image * job.groups * job.outputs + group * job.outputs + o) * pixels + at + p) * itemsize
+                output = job.result + ((image * job.groups * job.outputs + group * job.outputs + o) * pixels + at + p) * itemsize
+                tile.start, tile.start_row, tile.start_image = zeros, 0, 0
+                if c > 0:
+                    tile.start, tile.start_row, tile.start_image = output, pixels, job.groups * job.outputs * pixels
+                elif job.bias != NULL:
+                    tile.start, tile.start_row = job.bias + ((group * job.outputs + o) * pixels + at + p) * itemsize, pixels
+                tile.sums, tile.sums_row, tile.sums_image = sums, step, most_rows * step
                 for k from 0 <= k < depth by job.kernel.local_taps:
                     tile.weights = job.weights + (
                         ((group * job.outputs + o) * job.inputs + c) * taps * pixels + k * pixels + at + p) * itemsize
                     tile.offsets = blocks.offsets + k
+                    if k + job.kernel.local_taps >= depth:
+                        tile.sums, tile.sums_row, tile.sums_image = output, pixels, job.groups * job.outputs * pixels
                     job.kernel.local_tile(&tile, min(most_rows, last - o), min(job.kernel.local_taps, depth - k))
+                    tile.start, tile.start_row, tile.start_image = sums, step, most_rows * step
 
 
-cdef void weight_task(const Local *job, const Blocks *blocks, Py_ssize_t task, char *slab) noexcept nogil:
+cdef void weight_task(const Local *job, const Blocks *blocks, Py_ssize_t task, char *workspace) noexcept nogil:
     cdef Py_ssize_t pixels = job.OH * job.OW, taps = job.KH * job.KW, itemsize = job.itemsize, most_rows = job.kernel.local_rows
     cdef Py_ssize_t column = task % blocks.column_blocks * blocks.width, columns = min(blocks.width, job.OW - column)
     cdef Py_ssize_t row = task // blocks.column_blocks % blocks.row_blocks * blocks.height, rows = min(blocks.height, job.OH - row)
-    cdef Py_ssize_t group, image, images, o, c, channels, k, p, run = rows * columns, at = row * job.OW + column, depth, step
+    cdef Py_ssize_t group, image, images, outputs, n, o, c, channels, k, p, i, run = rows * columns, at = row * job.OW + column, depth, step
+    cdef char *gradient = workspace
+    cdef char *slab = workspace + 2 * SUMS_BYTES
     cdef fc_local tile
     task = task // blocks.column_blocks // blocks.row_blocks
     c = task % blocks.channel_blocks * blocks.channels
@@ -159,33 +168,38 @@ cdef void weight_task(const Local *job, const Blocks *blocks, Py_ssize_t task, c
     channels = min(blocks.channels, job.inputs - c)
     depth = channels * taps
     tile.weights_row, tile.weights_tap = job.inputs * taps * pixels, pixels
-    tile.source_image, tile.sums_row, tile.sums_image = blocks.slab_image, pixels, job.groups * job.outputs * pixels
+    tile.source_image, tile.sums = blocks.slab_image, gradient
     for image from 0 <= image < job.images by blocks.images:
         images = min(blocks.images, job.images - image)
         pack(job, blocks, image, images, group * job.inputs + c, channels, row, rows, column, columns, slab)
         step = pixels_at_once(job, images)
-        tile.images = images
+        tile.images, tile.sums_row, tile.sums_image = images, step, most_rows * step
         for p from 0 <= p < run by step:
             tile.count = min(step, run - p)
             tile.source = slab + p * itemsize
             for o from 0 <= o < job.outputs by most_rows:
-                tile.sums = job.result + ((image * job.groups * job.outputs + group * job.outputs + o) * pixels + at + p) * itemsize
+                outputs = min(most_rows, job.outputs - o)
+                for n in range(images):
+                    for i in range(outputs):
+                        memcpy(gradient + (n * most_rows + i) * step * itemsize, job.result + (
+                            ((image + n) * job.groups + group) * job.outputs * pixels + (o + i) * pixels + at + p) * itemsize,
+                            tile.count * itemsize)
                 for k from 0 <= k < depth by job.kernel.local_taps:
                     tile.weights = job.weights + (
                         ((group * job.outputs + o) * job.inputs + c) * taps * pixels + k * pixels + at + p) * itemsize
                     tile.offsets = blocks.offsets + k
-                    job.kernel.local_weights(&tile, min(most_rows, job.outputs - o), min(job.kernel.local_taps, depth - k), image > 0)
+                    job.kernel.local_weights(&tile, outputs, min(job.kernel.local_taps, depth - k), image > 0)
 
 
 cdef int run_tasks(const Local *job, const Blocks *blocks, Py_ssize_t tasks, bint weights) noexcept nogil:
     """-1 when memory is out."""
-    cdef Py_ssize_t a_thread = ceil_to((blocks.images * blocks.slab_image + 2 * job.kernel.lanes) * job.itemsize, 64), task
+    cdef Py_ssize_t a_thread = 2 * SUMS_BYTES + ceil_to((blocks.images * blocks.slab_image + 2 * job.kernel.lanes) * job.itemsize, 64), task
     cdef int threads = <int> min(job.threads, tasks)
     cdef char *workspace = <char *> allocate(threads * a_thread)
+    cdef unsigned int mode
     if workspace == NULL:
         return -1
     if threads == 1:                     # a team of one would cost as much as a small layer
-        note_team()
         for task in range(tasks):
             if weights:
                 weight_task(job, blocks, task, workspace)
@@ -193,12 +207,13 @@ cdef int run_tasks(const Local *job, const Blocks *blocks, Py_ssize_t tasks, bin
                 forward_task(job, blocks, task, workspace)
     else:
         with parallel(num_threads=threads):
-            note_team()
+            mode = enter_team()
             for task in prange(tasks, schedule="static"):
                 if weights:
                     weight_task(job, blocks, task, workspace + threadid() * a_thread)
                 else:
                     forward_task(job, blocks, task, workspace + threadid() * a_thread)
+            leave_team(mode)
     release(workspace)
     return 0
 
@@ -235,11 +250,13 @@ cdef int weight_gradient(const Local *job) noexcept nogil:
 
 cdef void bias_gradient(Py_ssize_t images, Py_ssize_t size, Py_ssize_t itemsize, const char *gradient, char *bias) noexcept nogil:
     cdef Py_ssize_t i
+    cdef unsigned int mode
     with parallel(num_threads=threads_for(<double> images * size)):
-        note_team()
+        mode = enter_team()
         for i in prange(ceil_div(size, BIAS_PIECE), schedule="static"):
             kernels(itemsize).sum_rows(images, min(BIAS_PIECE, size - i * BIAS_PIECE), gradient + i * BIAS_PIECE * itemsize, size,
                                        bias + i * BIAS_PIECE * itemsize)
+        leave_team(mode)
 
 
 def local_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
@@ -247,6 +264,7 @@ def local_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t s
     cdef Array x, w, b, y
     cdef Local job
     cdef int status
+    cdef unsigned int mode
     view(input, &x)
     view(weight, &w)
     view(output, &y, True)
@@ -255,7 +273,9 @@ def local_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t s
         view(bias, &b)
         job.bias = b.data
     with nogil:
+        mode = enter_team()
         status = forward(&job)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("locally_connected: no memory for the workspace")
 
@@ -265,12 +285,15 @@ def local_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, P
     cdef Array g, w, x
     cdef Local job
     cdef int status
+    cdef unsigned int mode
     view(grad_output, &g)
     view(weight, &w)
     view(grad_input, &x, True)
     job = describe(&x, &w, &g, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     with nogil:
+        mode = enter_team()
         status = local_input(&job)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("locally_connected_backward: no memory for the workspace")
 
@@ -280,12 +303,15 @@ def local_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h, 
     cdef Array g, x, w
     cdef Local job
     cdef int status
+    cdef unsigned int mode
     view(grad_output, &g)
     view(input, &x)
     view(grad_weight, &w, True)
     job = describe(&x, &w, &g, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     with nogil:
+        mode = enter_team()
         status = weight_gradient(&job)
+        leave_team(mode)
     if status != 0:
         raise MemoryError("locally_connected_backward: no memory for the workspace")
 

@@ -25,6 +25,9 @@ cdef extern from "registry.h" nogil:
         const void *source
         const Py_ssize_t *offsets
         Py_ssize_t source_image
+        const void *start
+        Py_ssize_t start_row
+        Py_ssize_t start_image
         void *sums
         Py_ssize_t sums_row
         Py_ssize_t sums_image
@@ -104,6 +107,7 @@ cdef extern from "registry.h" nogil:
                          void *) noexcept nogil
         void (*local_tile)(const fc_local *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*local_weights)(const fc_local *, Py_ssize_t, Py_ssize_t, int) noexcept nogil
+        void (*add)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
 
 # One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil

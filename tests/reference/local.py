@@ -31,9 +31,7 @@ def locally_connected2d(input, weight, bias=None, stride=1, padding=0, dilation=
         return Sum(value, magnitude, int(np.prod(weight.shape[1:4])) + 1)
 
 
-def locally_connected2d_backward_input(
-    grad_output, input_shape, weight, stride=1, padding=0, dilation=1, groups=1
-):
+def locally_connected2d_backward_input(grad_output, input_shape, weight, stride=1, padding=0, dilation=1, groups=1):
     with np.errstate(all="ignore"):
         w, grouped = _windows(input_shape, weight.shape, (stride, padding, dilation, groups))
         value = w.padded(np.zeros(input_shape))
@@ -48,9 +46,7 @@ def locally_connected2d_backward_input(
         return Sum(w.cropped(value), w.cropped(magnitude), terms)
 
 
-def locally_connected2d_backward_weight(
-    grad_output, input, weight_shape, stride=1, padding=0, dilation=1, groups=1
-):
+def locally_connected2d_backward_weight(grad_output, input, weight_shape, stride=1, padding=0, dilation=1, groups=1):
     with np.errstate(all="ignore"):
         w, grouped = _windows(input.shape, weight_shape, (stride, padding, dilation, groups))
         image = w.padded(input)
@@ -95,9 +91,7 @@ def locally_connected1d(input, weight, bias=None, **options):
 def locally_connected1d_backward_input(grad_output, input_shape, weight, **options):
     shape = (*input_shape[:-1], 1, input_shape[-1])
     weight = _rows(weight, True)
-    return _as_line(
-        locally_connected2d_backward_input(_rows(grad_output), shape, weight, *_row_options(**options))
-    )
+    return _as_line(locally_connected2d_backward_input(_rows(grad_output), shape, weight, *_row_options(**options)))
 
 
 def locally_connected1d_backward_weight(grad_output, input, weight_shape, **options):

@@ -31,7 +31,7 @@ typedef struct {
 
 /* A tile of a locally connected layer: `rows` results by `taps` terms at each of `count` neighbouring pixels, for `images` images.
  * Element p of row i is at weights[i * weights_row + t * weights_tap + p] for term t, at source[n * source_image + offsets[t] + p],
- * and at sums[n * sums_image + i * sums_row + p]. */
+ * and at sums[n * sums_image + i * sums_row + p]. Sums begin with what lies at `start`, which may be `sums` itself. */
 typedef struct {
     ptrdiff_t images, count;
     void *weights;
@@ -39,6 +39,8 @@ typedef struct {
     const void *source;
     const ptrdiff_t *offsets;            /* [taps] */
     ptrdiff_t source_image;
+    const void *start;
+    ptrdiff_t start_row, start_image;
     void *sums;
     ptrdiff_t sums_row, sums_image;
 } fc_local;

@@ -12,22 +12,24 @@ FC_INLINE void store_some(const int whole, real *p, vec v, ptrdiff_t count) {
 }
 
 FC_INLINE void add_products(const int rows, const int taps, const int whole, const fc_local *tile, ptrdiff_t p) {
-    const ptrdiff_t left = tile->count - p, sums_row = tile->sums_row;
-    const real *from = (const real *)tile->source + p, *source[LOCAL_TAPS];
+    const ptrdiff_t left = tile->count - p, start_row = tile->start_row, sums_row = tile->sums_row;
+    const real *from = (const real *)tile->source + p, *source[LOCAL_TAPS], *start = (const real *)tile->start + p;
     real *sums = (real *)tile->sums + p;
     vec weight[LOCAL_ROWS][LOCAL_TAPS];
     FC_UNROLL for (int t = 0; t < taps; t++) source[t] = from + tile->offsets[t];
     FC_UNROLL for (int i = 0; i < rows; i++)
         FC_UNROLL for (int t = 0; t < taps; t++)
             weight[i][t] = load_some(whole, (const real *)tile->weights + i * tile->weights_row + t * tile->weights_tap + p, left);
-    for (ptrdiff_t n = 0, at = 0; n < tile->images; n++, at += tile->source_image, sums += tile->sums_image) {
+    for (ptrdiff_t n = 0, at = 0; n < tile->images; n++, at += tile->source_image) {
         vec pixels[LOCAL_TAPS];
         FC_UNROLL for (int t = 0; t < taps; t++) pixels[t] = load_some(whole, source[t] + at, left);
         FC_UNROLL for (int i = 0; i < rows; i++) {
-            vec sum = load_some(whole, sums + i * sums_row, left);
+            vec sum = load_some(whole, start + i * start_row, left);
             FC_UNROLL for (int t = 0; t < taps; t++) sum += weight[i][t] * pixels[t];
             store_some(whole, sums + i * sums_row, sum, left);
         }
+        start += tile->start_image;
+        sums += tile->sums_image;
     }
 }
 
@@ -75,7 +77,7 @@ SIZES(3) SIZES(4)
 static void (*const ADD[LOCAL_ROWS][LOCAL_TAPS])(const fc_local *) = {ENTRIES(add)};
 static void (*const SUM[LOCAL_ROWS][LOCAL_TAPS])(const fc_local *, int) = {ENTRIES(sum)};
 
-/* sums += weights * source, term by term. */
+/* sums = start + weights * source, term by term. */
 void FC_NAME(local_tile)(const fc_local *tile, ptrdiff_t rows, ptrdiff_t taps) { ADD[rows - 1][taps - 1](tile); }
 
 /* weights = (accumulate: what they hold, else zero) + sums * source, image by image; here `sums` is the gradient. */
