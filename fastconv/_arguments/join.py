@@ -14,7 +14,7 @@ def cat(shapes, dim, name="tensors"):
     for position, shape in enumerate(shapes):
         if len(shape) != len(first) or shape[:place] != first[:place] or shape[place + 1 :] != first[place + 1 :]:
             raise ValueError(
-                f"{name}[{position}] has shape {shape}, expected that of {name}[0], {first}, in all axes but axis {place}"
+                f"{name}[{position}] has shape {shape}, expected that of {name}[0], {first}, in all axes but {place}"
             )
         total += shape[place]
     whole = (*first[:place], total, *first[place + 1 :])

@@ -45,8 +45,8 @@ def locally_connected2d(input, weight, bias=None, stride=1, padding=0, dilation=
 
     Args:
         input: (N, C_in, H, W) or (C_in, H, W), float32 or float64.
-        weight: (C_out, C_in / groups, KH, KW, OH, OW), of input's dtype: weight[..., i, j] is the filter of output pixel
-            (i, j), of the shape that conv2d's weight has.
+        weight: (C_out, C_in / groups, KH, KW, OH, OW), of input's dtype: weight[..., i, j] holds the filters of output
+            pixel (i, j), as conv2d's weight does those of all.
         bias: (C_out, OH, OW) or None.
         stride, dilation: an integer or a pair of at least 1.
         padding: an integer or a pair of at least 0 (zeros on both sides), "valid" (none), or "same" (stride 1 only: the
