@@ -1,4 +1,4 @@
-"""Locally connected layers and their gradients against the reference: generated and awkward shapes, threads, batches."""
+"""Locally connected layers and their gradients against the reference: generated and awkward shapes, threads."""
 
 import numpy as np
 import pytest

@@ -18,9 +18,8 @@ def count(net, input_shape, *, model: str | None = None) -> Report:
     input_shape: positive integers without the batch, e.g. (1, 28, 28)
     model: the name that stands in the report; by default net.name where there is one, else the class
 
-    A layer that stands twice counts its parameters once (the first time) and its MACs every time. Branches (nn.Residual,
-    nn.Concat) follow each other in the order of their names. Pooling, activations, Flatten and sums count no MACs:
-    they multiply no weights.
+    A layer that stands twice counts its parameters once (the first time) and its MACs every time. The branches of a
+    Residual or Concat follow each other. Pooling, activations, Flatten and sums count no MACs: they multiply no weights.
 
     Raises TypeError for an input shape that holds anything but integers and for a layer type without a rule (add one
     with ``fastconv.counting.cost.register``); ValueError for a shape that the network does not take, naming the layer.
@@ -108,9 +107,9 @@ class _Seen:
 
 
 def _walk(net, name: str, shape: Shape, rows: list[LayerCount], seen: _Seen) -> Shape:
-    """Count the layers that compute, in order, under their names in the network's state_dict; returns the output's shape.
+    """Count the layers that compute, in order, under their names in the network's state_dict (a lone layer is "0").
 
-    A lone layer is named "0".
+    Returns the output's shape.
     """
     if isinstance(net, nn.Sequential):
         for child, layer in net.children():

@@ -20,7 +20,7 @@ cdef struct Local:
 
 
 cdef inline Local describe(const Array *image, const Array *weights, const Array *result, Py_ssize_t stride_h, Py_ssize_t stride_w,
-                    Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
+                           Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
     cdef inline Local job
     job.kernel, job.itemsize = kernels(image.itemsize), image.itemsize
     job.images, job.groups, job.inputs, job.outputs = image.shape[0], groups, image.shape[1] // groups, result.shape[1] // groups
