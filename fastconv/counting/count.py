@@ -19,7 +19,7 @@ def count(net, input_shape, *, model: str | None = None) -> Report:
     model: the name that stands in the report; by default net.name where there is one, else the class
 
     A layer that stands twice counts its parameters once (the first time) and its MACs every time. The branches of a
-    Residual or Concat follow each other. Pooling, activations, Flatten and sums count no MACs: they multiply no weights.
+    Residual or Concat follow each other. Pooling, activations, Flatten and sums have no MACs: they multiply no weights.
 
     Raises TypeError for an input shape that holds anything but integers and for a layer type without a rule (add one
     with ``fastconv.counting.cost.register``); ValueError for a shape that the network does not take, naming the layer.
