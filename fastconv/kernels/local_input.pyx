@@ -78,8 +78,10 @@ cdef void gather(const Local *job, const Part *part, Py_ssize_t output, Py_ssize
     """Adds what `outputs` channels from `output` on give to the planes."""
     cdef Py_ssize_t pixels = job.OH * job.OW, taps = job.KH * job.KW, itemsize = job.itemsize, pitch = part.last - part.first
     cdef Py_ssize_t group = part.channel // job.inputs, channel = part.channel % job.inputs
-    cdef Py_ssize_t kh, shift, low, high, top = job.OH, bottom = 0, run, n, o, c, p, step, line
+    cdef Py_ssize_t kh, shift, low, high, top = job.OH, bottom = 0, run, n, o, c, r, p, step, line
     cdef Py_ssize_t offsets[OUTPUTS]
+    cdef char *source
+    cdef char *target
     cdef char *weights
     cdef fc_local tile
     for kh in range(job.KH):
@@ -98,9 +100,14 @@ cdef void gather(const Local *job, const Part *part, Py_ssize_t output, Py_ssize
     for o in range(outputs):
         offsets[o] = o * line
         for n in range(part.images):
-            memcpy(gradient + (n * tile.source_image + o * line) * itemsize, job.result + (
-                (((part.image + n) * job.groups + group) * job.outputs + output + o) * pixels + top * job.OW + part.first) * itemsize,
-                (bottom - top) * pitch * itemsize)
+            target = gradient + (n * tile.source_image + o * line) * itemsize
+            source = job.result + ((((part.image + n) * job.groups + group) * job.outputs + output + o) * pixels
+                                   + top * job.OW + part.first) * itemsize
+            if pitch == job.OW:
+                memcpy(target, source, (bottom - top) * pitch * itemsize)
+            else:
+                for r in range(bottom - top):
+                    memcpy(target + r * pitch * itemsize, source + r * job.OW * itemsize, pitch * itemsize)
     step = pixels_at_once(job, part.images)
     for kh in range(job.KH):
         shift = part.phase + job.pad_h - kh * job.dil_h
