@@ -113,9 +113,10 @@ cdef bint winograd_allowed() noexcept nogil
 cdef void *allocate(Py_ssize_t size) noexcept nogil
 cdef void release(void *memory) noexcept nogil
 
-# All arithmetic lies between these two on the thread that does it: `mode = enter_team()` first and `leave_team(mode)` last (mode: an
-# unsigned int) in every parallel region, and in the driver's entry (`with nogil:`) where the calling thread computes outside of regions.
-# They nest. The first notes how many threads are at work and makes this thread treat denormal numbers as set_flush_denormal says, whatever
-# the caller's own mode: workers have it from whoever started them, and bits would depend on the threads. The second gives back what was.
+# All arithmetic lies between these two on the thread that does it: `mode = enter_team()` first and `leave_team(mode)` last (mode from
+# `cdef unsigned int mode = 0`) in every parallel region, and in the driver's entry (`with nogil:`) where the calling thread computes
+# outside of regions. They nest. The first notes how many threads are at work and makes this thread treat denormal numbers as
+# set_flush_denormal says, whatever the caller's own mode: workers have it from whoever started them, and bits would depend on the
+# threads. The second gives back what was.
 cdef unsigned int enter_team() noexcept nogil
 cdef void leave_team(unsigned int mode) noexcept nogil
