@@ -11,7 +11,7 @@ cdef enum:
 
 cdef void add_pieces(const Array *x, const Array *y, char *output) noexcept nogil:
     cdef Py_ssize_t i, at, pieces = (x.size + PIECE - 1) // PIECE
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> x.size)):
         mode = enter_team()
         for i in prange(pieces, schedule="static"):

@@ -196,7 +196,7 @@ cdef int run_tasks(const Local *job, const Blocks *blocks, Py_ssize_t tasks, bin
     cdef Py_ssize_t a_thread = 2 * SUMS_BYTES + ceil_to((blocks.images * blocks.slab_image + 2 * job.kernel.lanes) * job.itemsize, 64), task
     cdef int threads = <int> min(job.threads, tasks)
     cdef char *workspace = <char *> allocate(threads * a_thread)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if workspace == NULL:
         return -1
     if threads == 1:                     # a team of one would cost as much as a small layer
@@ -250,7 +250,7 @@ cdef int weight_gradient(const Local *job) noexcept nogil:
 
 cdef void bias_gradient(Py_ssize_t images, Py_ssize_t size, Py_ssize_t itemsize, const char *gradient, char *bias) noexcept nogil:
     cdef Py_ssize_t i
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> images * size)):
         mode = enter_team()
         for i in prange(ceil_div(size, BIAS_PIECE), schedule="static"):
@@ -264,7 +264,7 @@ def local_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t s
     cdef Array x, w, b, y
     cdef Local job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(input, &x)
     view(weight, &w)
     view(output, &y, True)
@@ -285,7 +285,7 @@ def local_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, P
     cdef Array g, w, x
     cdef Local job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(weight, &w)
     view(grad_input, &x, True)
@@ -303,7 +303,7 @@ def local_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h, 
     cdef Array g, x, w
     cdef Local job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(input, &x)
     view(grad_weight, &w, True)

@@ -202,7 +202,7 @@ cdef int local_input(const Local *job) noexcept nogil:
     cdef Cut cut
     cdef Py_ssize_t tasks, task, a_thread
     cdef int threads
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef char *workspace
     cut_up(job, &cut)
     tasks = cut.image_blocks * job.groups * cut.channel_blocks * cut.phases * cut.row_blocks * cut.column_blocks
