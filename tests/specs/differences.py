@@ -1,0 +1,58 @@
+"""Where fastconv takes less than torch, or more, on purpose, each with its reason. Tests admit no other difference."""
+
+import numpy as np
+
+FLOATS = ("float32", "float64")
+BOOLEANS = ("ceil_mode", "return_indices", "count_include_pad", "training", "inplace")
+INDICES = ("target", "indices")
+
+
+def reason_to_take_less(name, arguments, spoilt):
+    """Why fastconv refuses a call that torch takes; None where it should not."""
+    value = arguments.get(spoilt)
+    if isinstance(value, np.ndarray):
+        return _array_reason(name, arguments, spoilt, value)
+    if spoilt in BOOLEANS and not isinstance(value, bool):
+        return "a flag is True or False: whatever else Python takes for true is a mistake"
+    parts = value if isinstance(value, (tuple, list)) else [value]
+    if any(isinstance(each, bool) for each in parts):
+        return "sizes and numbers are never booleans"
+    if any(isinstance(each, float) for each in parts) and spoilt not in ("value", "alpha", "negative_slope"):
+        return "sizes are never floats"
+    if spoilt in ("size_average", "reduce"):
+        return "torch has deprecated them for reduction, which says the same"
+    if spoilt == "stride" and "pool" in name and isinstance(value, (tuple, list)) and not value:
+        return "no stride at all is said by None; an empty sequence is a mistake"
+    return None
+
+
+def _array_reason(name, arguments, spoilt, value):
+    if spoilt in INDICES and name != "mse_loss" and value.dtype.kind in "iu":
+        return None
+    if value.dtype.name not in FLOATS:
+        return "float32 and float64 are computed; whatever else says what to convert it to"
+    if any(
+        isinstance(each, np.ndarray) and each.dtype.kind == "f" and each.dtype != value.dtype
+        for each in arguments.values()
+    ):
+        return "all arrays of a call have one dtype"
+    if name == "linear" and spoilt == "bias":
+        return "a bias has the shape that torch documents, (out_features,); it does not broadcast"
+    if spoilt == "weight" and name in ("cross_entropy", "nll_loss"):
+        return "the weights have the shape that torch documents, (C,)"
+    if spoilt in ("weight", "bias") and name == "batch_norm":
+        return "weight and bias have the shape that torch documents, (C,)"
+    if not value.size and name == "batch_norm":
+        return "shapes must fit where there is nothing to compute, too"
+    return None
+
+
+def reason_to_take_more(name, arguments, spoilt):
+    """Why fastconv takes a call that torch refuses; None where it should not."""
+    for each in INDICES:
+        value = arguments.get(each)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.dtype != np.int64:
+            return "indices of any integer type are taken; torch wants int64, or uint8 now and then"
+    if name == "linear" and np.ndim(arguments.get("weight")) == 1:
+        return "a bias of shape () is taken for an input of any shape; torch refuses it for a matrix"
+    return None
