@@ -85,7 +85,7 @@ def cat_backward(grad_output, sizes, dim=0):
         dim: as given to cat.
 
     Returns:
-        A list of new arrays.
+        A tuple of new arrays.
 
     Raises:
         TypeError: an array other than float32 or float64, sizes that are not integers.
@@ -93,7 +93,7 @@ def cat_backward(grad_output, sizes, dim=0):
 
     Example:
         >>> cat_backward(np.array([[1.0, 2.0, 3.0]]), (1, 2), 1)
-        [array([[1.]]), array([[2., 3.]])]
+        (array([[1.]]), array([[2., 3.]]))
 
     Source: https://pytorch.org/docs/stable/generated/torch.cat.html (its derivative)
     """
@@ -107,4 +107,4 @@ def cat_backward(grad_output, sizes, dim=0):
             kernels.copy_columns(whole, at, part, 0, rows)
         at += prod(part.shape[axis:])
         parts.append(part)
-    return parts
+    return tuple(parts)

@@ -128,11 +128,9 @@ def locally_connected2d_backward(
     return _backward(2, grad_output, input, weight, stride, padding, dilation, groups, output_mask)
 
 
-def _as_images(rank, array, weight=False):
-    """Lines as images of one row, one image as a batch: views of the arrays that the kernels take."""
-    if rank == 1:
-        array = array[:, :, None, :, None] if weight else array[..., None, :]
-    return array if weight or array.ndim == 4 else array[None]
+def _as_batch(rank, array):
+    """One image or line as a batch."""
+    return array if array.ndim == rank + 2 else array[None]
 
 
 def _forward(rank, input, weight, bias, stride, padding, dilation, groups, out):
@@ -146,8 +144,8 @@ def _forward(rank, input, weight, bias, stride, padding, dilation, groups, out):
         return result
     if b is not None:
         b = args.contiguous(b)
-    x4, w6 = _as_images(rank, args.contiguous(x)), _as_images(rank, args.contiguous(w), True)
-    kernels.local_forward(x4, w6, b, _as_images(rank, result), *geometry)
+    batch = _as_batch(rank, args.contiguous(x))
+    kernels.local_forward(batch, args.contiguous(w), b, _as_batch(rank, result), *geometry)
     return result
 
 
@@ -159,25 +157,24 @@ def _backward(rank, grad_output, input, weight, stride, padding, dilation, group
     want_input, want_weight, want_bias = args.mask(output_mask, "output_mask", 3)
 
     empty = not x.size
-    gy4 = _as_images(rank, args.contiguous(gy))
+    gradient = _as_batch(rank, args.contiguous(gy))
     grad_input = grad_weight = grad_bias = None
     if want_input:
         grad_input = np.empty(x.shape, x.dtype)
         if not empty:
-            w6 = _as_images(rank, args.contiguous(w), True)
-            kernels.local_backward_input(gy4, w6, _as_images(rank, grad_input), *geometry)
+            kernels.local_backward_input(gradient, args.contiguous(w), _as_batch(rank, grad_input), *geometry)
     if want_weight:
         if empty:
             grad_weight = np.zeros(w.shape, w.dtype)
         else:
             grad_weight = np.empty(w.shape, w.dtype)
-            x4 = _as_images(rank, args.contiguous(x))
-            kernels.local_backward_weight(gy4, x4, _as_images(rank, grad_weight, True), *geometry)
+            batch = _as_batch(rank, args.contiguous(x))
+            kernels.local_backward_weight(gradient, batch, grad_weight, *geometry)
     if want_bias:
         bias_shape = shape[-1 - rank :]
-        if gy4.size:
+        if gradient.size:
             grad_bias = np.empty(bias_shape, x.dtype)
-            kernels.local_backward_bias(gy4, grad_bias)
+            kernels.local_backward_bias(gradient, grad_bias)
         else:
             grad_bias = np.zeros(bias_shape, x.dtype)
     return grad_input, grad_weight, grad_bias

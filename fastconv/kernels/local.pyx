@@ -13,7 +13,7 @@ than a vector waste no lanes. How tasks are cut changes no bits: each sum has on
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
-from fastconv.kernels.arrays cimport Array, view
+from fastconv.kernels.arrays cimport Array, view, view_images
 from fastconv.kernels.local cimport IMAGES, SUMS_BYTES, apart, describe, pixels_at_once
 from fastconv.kernels.local_input cimport local_input
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_local, kernels, leave_team, release, threads_for
@@ -259,15 +259,23 @@ cdef void bias_gradient(Py_ssize_t images, Py_ssize_t size, Py_ssize_t itemsize,
         leave_team(mode)
 
 
+cdef int view_weights(object array, Array *into, bint writable=False) except -1:
+    """(Cout, Cin, KH, KW, OH, OW), or (Cout, Cin, K, OL), which counts as filters of one row."""
+    view(array, into, writable)
+    if into.ndim == 4:
+        into.shape[5], into.shape[4], into.shape[3], into.shape[2] = into.shape[3], 1, into.shape[2], 1
+    return 0
+
+
 def local_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w,
                   Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups):
     cdef Array x, w, b, y
     cdef Local job
     cdef int status
     cdef unsigned int mode = 0
-    view(input, &x)
-    view(weight, &w)
-    view(output, &y, True)
+    view_images(input, &x)
+    view_weights(weight, &w)
+    view_images(output, &y, True)
     job = describe(&x, &w, &y, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     if bias is not None:
         view(bias, &b)
@@ -286,9 +294,9 @@ def local_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, P
     cdef Local job
     cdef int status
     cdef unsigned int mode = 0
-    view(grad_output, &g)
-    view(weight, &w)
-    view(grad_input, &x, True)
+    view_images(grad_output, &g)
+    view_weights(weight, &w)
+    view_images(grad_input, &x, True)
     job = describe(&x, &w, &g, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     with nogil:
         mode = enter_team()
@@ -304,9 +312,9 @@ def local_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h, 
     cdef Local job
     cdef int status
     cdef unsigned int mode = 0
-    view(grad_output, &g)
-    view(input, &x)
-    view(grad_weight, &w, True)
+    view_images(grad_output, &g)
+    view_images(input, &x)
+    view_weights(grad_weight, &w, True)
     job = describe(&x, &w, &g, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
     with nogil:
         mode = enter_team()
