@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view, view_images
 from fastconv.kernels.dataflow cimport (
-    PANELS, PLANES, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, possible, weights_possible, winograd_taps,
+    PANELS, PLANES, PRODUCT, TILES3, TILES4, Shape, choose, choose_in_order, choose_weights, possible, weights_possible, winograd_taps,
 )
 from fastconv.kernels.depthwise cimport Turned, depthwise_input, depthwise_weight
 from fastconv.kernels.layer cimport Layer, describe, needs_phases, prepare, start_axes, transpose, unpack
@@ -67,13 +67,14 @@ cdef class Convolution:
 
     def __cinit__(self, weight, bias, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h, Py_ssize_t stride_w,
                   Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, bint relu=False,
-                  dataflow=None):
+                  dataflow=None, bint in_order=False):
         cdef Array w, b
         cdef int chosen, status
         cdef unsigned int mode = 0
         view_images(weight, &w)
         describe(&self.layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
-        chosen = number(dataflow, &self.layer.shape)
+        self.layer.shape.lanes = kernels(w.itemsize).lanes
+        chosen = choose_in_order(&self.layer.shape) if in_order else number(dataflow, &self.layer.shape)
         self.memory = <char *> allocate((w.size + w.shape[0]) * w.itemsize)
         if self.memory == NULL:
             raise MemoryError("conv2d: no memory for the weights")

@@ -31,6 +31,9 @@ cdef extern from "registry.h" nogil:
         void *sums
         Py_ssize_t sums_row
         Py_ssize_t sums_image
+    ctypedef struct fc_lane_windows:
+        Py_ssize_t count, rows, columns, stride, dilation, left, width, source_row, image_row, image_step
+        int add
     ctypedef struct fc_kernels:
         Py_ssize_t lanes
         Py_ssize_t tile_rows
@@ -100,6 +103,14 @@ cdef extern from "registry.h" nogil:
         void (*turn_out)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*line_points)(int, Py_ssize_t, const void *, void *, Py_ssize_t) noexcept nogil
         void (*line_weights)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+        void (*lane_images)(int, Py_ssize_t, Py_ssize_t, const void *const *, double, double, void *) noexcept nogil
+        void (*lane_maximum)(const fc_lane_windows *, const void *, void *) noexcept nogil
+        void (*lane_mean)(const fc_lane_windows *, const void *, const void *, double, void *) noexcept nogil
+        void (*lane_maximum_gradient)(const fc_lane_windows *, const void *, const void *, void *) noexcept nogil
+        void (*lane_mean_gradient)(const fc_lane_windows *, const void *, const void *, double, void *) noexcept nogil
+        void (*lane_loss)(int, Py_ssize_t, Py_ssize_t, const void *, const int64_t *, double, void *, double *, int64_t *) noexcept nogil
+        void (*sgd_step)(Py_ssize_t, double, double, double, const void *, void *, void *) noexcept nogil
+        void (*adam_step)(Py_ssize_t, double, double, double, double, double, double, const void *, void *, void *, void *) noexcept nogil
         int (*line_tile)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, const void *, int,
                          void *) noexcept nogil
         void (*local_tile)(const fc_local *, Py_ssize_t, Py_ssize_t) noexcept nogil

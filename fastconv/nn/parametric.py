@@ -74,6 +74,11 @@ class Parametric(Layer):
             raise ValueError(f"{type(self).__name__}.gradients needs a backward before it")
         return dict(self._gradients)
 
+    def gradient_arrays(self):
+        """(grad_weight, grad_bias or None): what `gradients()` shows from now on, for kernels to write into."""
+        self._gradients = {key: np.zeros(sizes, self.dtype) for key, sizes in self._shapes.items()}
+        return self._gradients.get("weight"), self._gradients.get("bias")
+
     def _keep_gradients(self, *gradients):
         """Those of weight and bias, of which the layer may have fewer."""
         self._gradients = {

@@ -26,11 +26,15 @@ def _is_ready(name):
     ]
 
 
-OPERATORS = {
+ALL = {
     operator.name: operator
     for family in (conv, local, pool, windows, dense, activation, norm, dropout, loss)
     for operator in family.OPERATORS
-    if all(hasattr(F, each) for each in operator.names()) and _is_ready(operator.name)
+}
+OPERATORS = {
+    name: operator
+    for name, operator in ALL.items()
+    if all(hasattr(F, each) for each in operator.names()) and _is_ready(name)
 }
 
-__all__ = ["OPERATORS", "Operator"]
+__all__ = ["ALL", "OPERATORS", "Operator"]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from specs.draw import per_axis
+
 FLOATS = ("float32", "float64")
 BOOLEANS = ("ceil_mode", "return_indices", "count_include_pad", "training", "inplace")
 INDICES = ("target", "indices")
@@ -10,6 +12,8 @@ INDICES = ("target", "indices")
 def reason_to_take_less(name, arguments, spoilt):
     """Why fastconv refuses a call that torch takes; None where it should not."""
     value = arguments.get(spoilt)
+    if spoilt == "stride" and name.startswith("max_unpool"):
+        return "a stride a dimension, of integers; torch looks at no more of them than it needs"
     if isinstance(value, np.ndarray):
         return _array_reason(name, arguments, spoilt, value)
     if spoilt in BOOLEANS and not isinstance(value, bool):
@@ -36,6 +40,8 @@ def _array_reason(name, arguments, spoilt, value):
         for each in arguments.values()
     ):
         return "all arrays of a call have one dtype"
+    if name.startswith("adaptive_avg_pool") and spoilt == "input":
+        return "the dimensions that torch documents; for a single output pixel it takes any"
     if name == "linear" and spoilt == "bias":
         return "a bias has the shape that torch documents, (out_features,); it does not broadcast"
     if spoilt == "weight" and name in ("cross_entropy", "nll_loss"):
@@ -53,6 +59,18 @@ def reason_to_take_more(name, arguments, spoilt):
         value = arguments.get(each)
         if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.dtype != np.int64:
             return "indices of any integer type are taken; torch wants int64, or uint8 now and then"
+    if name == "cross_entropy" and np.ndim(arguments.get("input")) == 1 and np.shape(arguments.get("target")) == (1,):
+        return "the index of a single row may have shape (1,) with label smoothing as without; torch's only without"
     if name == "linear" and np.ndim(arguments.get("weight")) == 1:
         return "a bias of shape () is taken for an input of any shape; torch refuses it for a matrix"
+    return None
+
+
+def reason_to_give_another_result(name, arguments):
+    """Why results of calls that both take need not agree; None where they must."""
+    if name.startswith("max_pool"):
+        dims = int(name[-2])
+        image, dilation = arguments["input"].shape[-dims:], per_axis(arguments.get("dilation", 1), dims)
+        if any(r > n for n, r in zip(image, dilation, strict=True)):
+            return "a window wholly in the padding: torch's index may lie outside the image, ours does not"
     return None

@@ -49,6 +49,8 @@ def _draw_max(dims):
 def _draw_average(dims):
     def draw(d):
         image, options = _windows(d, dims, False)
+        if dims == 3:  # torch wants the window inside the image, without its padding
+            image = [max(each) for each in zip(image, per_axis(options["kernel_size"], 3), strict=True)]
         divisor = {} if dims == 1 else {"divisor_override": d.choice(None, None, d.integer(1, 9), -3)}
         return {"input": _images(d, image), **options, "count_include_pad": d.chance(), **divisor}
 
@@ -83,7 +85,9 @@ def _draw_unpool(dims):
         if d.chance():
             plane = [max(1, n + d.integer(1 - s, s - 1)) for n, s in zip(plane, steps, strict=True)]
             plane = [n + 1 if n == m - s else n for n, m, s in zip(plane, plane, steps, strict=True)]
-            output_size = d.choice(tuple(plane), list(plane), (*x.shape[:-dims], *plane))
+            output_size = d.choice(tuple(plane), list(plane))
+            if x.ndim == dims + 2 and d.chance(0.3):
+                output_size = (*x.shape[:2], *plane)
         if prod(plane) < prod(image):  # places for all of them are wanted
             return draw(d)
         indices = np.empty(x.shape, np.int64)
@@ -147,7 +151,8 @@ def _backward_max(name):
 
 def _backward_average(name):
     def backward(grad, a, results):
-        options = {key: value for key, value in a.items() if key != "input"}
+        # An adaptive window's size follows from the gradient's own.
+        options = {key: value for key, value in a.items() if key not in ("input", "output_size")}
         return {"input": getattr(F, f"{name}_backward")(grad, a["input"].shape, **options)}
 
     return backward

@@ -40,6 +40,24 @@ def draw(operator, number):
     return arguments, key
 
 
+def draw_backward(operator, number):
+    """(gradient of the output, arguments, the forward's results, what is spoilt): of a backward's call."""
+    d = Draw(SEED, crc32(operator.name.encode()), number, 1, dtype=d_type(number))
+    arguments = {key: _plain(value) for key, value in operator.draw(d).items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = operator.forward(arguments)
+    grad = np.ones_like(results["output"])
+    spoilt = d.choice("grad_output", "grad_output", *arguments, *results)
+    value = {**arguments, **results, "grad_output": grad}[spoilt]
+    wrong = _spoil(d, value, spoilt, required=False)
+    while isinstance(value, np.ndarray) and not isinstance(wrong, np.ndarray):
+        wrong = _spoil(d, value, spoilt, required=False)
+    if spoilt == "grad_output":
+        return wrong, arguments, results, spoilt
+    return grad, arguments | {spoilt: wrong}, results | ({spoilt: wrong} if spoilt in results else {}), spoilt
+
+
 def d_type(number):
     return (np.float32, np.float64)[number % 2]
 
