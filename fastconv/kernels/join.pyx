@@ -24,10 +24,13 @@ cdef void copy_pieces(const char *source, Py_ssize_t source_pitch, char *target,
                       Py_ssize_t columns) noexcept nogil:
     """Pitches and columns are bytes."""
     cdef Py_ssize_t i, at, row, piece = 4 * PIECE, pieces = (columns + piece - 1) // piece
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> rows * columns / 4)):
+        mode = enter_team()
         for i in prange(rows * pieces, schedule="static"):
             row, at = i // pieces, i % pieces * piece
             memcpy(target + row * target_pitch + at, source + row * source_pitch + at, min(piece, columns - at))
+        leave_team(mode)
 
 
 def add(input, other, output):
