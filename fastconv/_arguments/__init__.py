@@ -39,6 +39,14 @@ from fastconv._arguments.dense import (
     linear,
     linear_bias,
 )
+from fastconv._arguments.join import (
+    cat,
+    cat_sizes,
+)
+from fastconv._arguments.local import (
+    local,
+    local_bias,
+)
 from fastconv._arguments.loss import (
     broadcast,
     channel_weight,
@@ -119,6 +127,8 @@ __all__ = [
     "channel_groups",
     "channels",
     "channel_weight",
+    "cat",
+    "cat_sizes",
     "check_parameters",
     "choice",
     "class_error",
@@ -151,6 +161,8 @@ __all__ = [
     "integers",
     "linear",
     "linear_bias",
+    "local",
+    "local_bias",
     "logits",
     "loss_gradient",
     "loss_weights",

@@ -40,16 +40,32 @@ from fastconv.functional.avg_pool import (
     avg_pool3d,
     avg_pool3d_backward,
 )
-from fastconv.functional.batch_norm import batch_norm, batch_norm_backward
-from fastconv.functional.conv import conv1d, conv1d_backward, conv2d, conv2d_backward
+from fastconv.functional.batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+)
+from fastconv.functional.conv import (
+    conv1d,
+    conv1d_backward,
+    conv2d,
+    conv2d_backward,
+)
 from fastconv.functional.conv_transpose import (
     conv_transpose1d,
     conv_transpose1d_backward,
     conv_transpose2d,
     conv_transpose2d_backward,
 )
-from fastconv.functional.cross_entropy import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
-from fastconv.functional.dropout import dropout, dropout_backward
+from fastconv.functional.cross_entropy import (
+    cross_entropy,
+    cross_entropy_backward,
+    nll_loss,
+    nll_loss_backward,
+)
+from fastconv.functional.dropout import (
+    dropout,
+    dropout_backward,
+)
 from fastconv.functional.fold import (
     col2im,
     col2im_backward,
@@ -60,9 +76,29 @@ from fastconv.functional.fold import (
     unfold,
     unfold_backward,
 )
-from fastconv.functional.linear import linear, linear_backward
-from fastconv.functional.local_response import local_response_norm, local_response_norm_backward
-from fastconv.functional.loss import mse_loss, mse_loss_backward
+from fastconv.functional.join import (
+    add,
+    cat,
+    cat_backward,
+)
+from fastconv.functional.linear import (
+    linear,
+    linear_backward,
+)
+from fastconv.functional.local import (
+    locally_connected1d,
+    locally_connected1d_backward,
+    locally_connected2d,
+    locally_connected2d_backward,
+)
+from fastconv.functional.local_response import (
+    local_response_norm,
+    local_response_norm_backward,
+)
+from fastconv.functional.loss import (
+    mse_loss,
+    mse_loss_backward,
+)
 from fastconv.functional.max_pool import (
     max_pool1d,
     max_pool1d_backward,
@@ -79,9 +115,20 @@ from fastconv.functional.max_unpool import (
     max_unpool3d,
     max_unpool3d_backward,
 )
-from fastconv.functional.norm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
-from fastconv.functional.pad import pad, pad_backward
-from fastconv.functional.prelu import prelu, prelu_backward
+from fastconv.functional.norm import (
+    group_norm,
+    group_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
+from fastconv.functional.pad import (
+    pad,
+    pad_backward,
+)
+from fastconv.functional.prelu import (
+    prelu,
+    prelu_backward,
+)
 from fastconv.functional.rectifier import (
     elu,
     elu_backward,
@@ -92,7 +139,12 @@ from fastconv.functional.rectifier import (
     relu6_backward,
     relu_backward,
 )
-from fastconv.functional.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from fastconv.functional.softmax import (
+    log_softmax,
+    log_softmax_backward,
+    softmax,
+    softmax_backward,
+)
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -107,14 +159,17 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_backward",
+    "add",
     "avg_pool1d",
     "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
-    "batch_norm",
-    "batch_norm_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "cat",
+    "cat_backward",
     "col2im",
     "col2im_backward",
     "conv1d",
@@ -147,6 +202,10 @@ __all__ = [
     "linear_backward",
     "local_response_norm",
     "local_response_norm_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward",
+    "locally_connected2d",
+    "locally_connected2d_backward",
     "log_softmax",
     "log_softmax_backward",
     "max_pool1d",
@@ -163,10 +222,10 @@ __all__ = [
     "max_unpool3d_backward",
     "mse_loss",
     "mse_loss_backward",
-    "pad",
-    "pad_backward",
     "nll_loss",
     "nll_loss_backward",
+    "pad",
+    "pad_backward",
     "prelu",
     "prelu_backward",
     "relu",

@@ -38,6 +38,15 @@ from reference.dense import (
     linear_backward,
     matmul,
 )
+from reference.local import (
+    locally_connected1d,
+    locally_connected1d_backward_input,
+    locally_connected1d_backward_weight,
+    locally_connected2d,
+    locally_connected2d_backward_bias,
+    locally_connected2d_backward_input,
+    locally_connected2d_backward_weight,
+)
 from reference.norm import (
     batch_norm,
     batch_norm_backward,
@@ -149,6 +158,13 @@ __all__ = [
     "linear_backward",
     "local_response_norm",
     "local_response_norm_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward_input",
+    "locally_connected1d_backward_weight",
+    "locally_connected2d",
+    "locally_connected2d_backward_bias",
+    "locally_connected2d_backward_input",
+    "locally_connected2d_backward_weight",
     "log_softmax",
     "log_softmax_backward",
     "matmul",
