@@ -29,6 +29,7 @@ from fastconv._arguments.conv import (
     conv_padding,
     conv_transpose1d,
     conv_transpose2d,
+    conv_transpose3d,
     groups,
 )
 from fastconv._arguments.dense import (
@@ -96,6 +97,7 @@ __all__ = [
     "conv_padding",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "divisor",
     "dtype",
     "extents",

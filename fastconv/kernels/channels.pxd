@@ -1,3 +1,4 @@
+from fastconv.kernels.frames cimport Frames
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport Axis
 
@@ -7,6 +8,7 @@ cdef struct Channels:
     Py_ssize_t itemsize, images, groups, channels, outputs
     Axis rows, columns
     const char *source
+    Frames source_at, output_at
     int m                        # 0, or outputs of a tile of Winograd's minimal filtering along the rows: F(m, 7 - m), float32
     const char *weights          # packed; for Winograd (groups, blocks of lanes, channels * KH, 6, lanes)
     const char *bias             # (groups, whole blocks) of width elements each

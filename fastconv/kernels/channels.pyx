@@ -12,6 +12,7 @@ With Winograd's minimal filtering along the rows (m > 0) the slab is turned into
 """
 from cython.parallel cimport parallel, prange, threadid
 
+from fastconv.kernels.frames cimport frame_start, frames_end
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
@@ -52,9 +53,10 @@ cdef void pack_lines(const Channels *job, const char *source, char *packed) noex
 cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
                      Py_ssize_t stop, const char *base, Py_ssize_t pitch, const Py_ssize_t *offsets) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
-    cdef Py_ssize_t itemsize = job.itemsize, width = blocks.width, plane = job.OH * job.OW, m, r, run, p0, p1
+    cdef Py_ssize_t itemsize = job.itemsize, width = blocks.width, plane = job.output_at.channel, m, r, run, p0, p1
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, width)     # of the group in packed weights and bias
+    cdef char *output = job.output + frame_start(&job.output_at, index // job.groups, index % job.groups) * itemsize
     for m from m0 <= m < stop by width:
         for r in range(rows):
             for run in range(blocks.runs):
@@ -63,14 +65,15 @@ cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index
                     depth, width // kernel.lanes, p1 - p0, blocks.step_w,
                     base + (r * blocks.step_h * pitch + p0 * blocks.step_w) * itemsize, offsets,
                     job.weights + (first + m) * depth * itemsize, job.bias + (first + m) * itemsize, job.relu, min(width, stop - m),
-                    job.output + ((index * job.outputs + m) * plane + (row0 + r) * job.OW + p0) * itemsize, plane)
+                    output + (m * plane + (row0 + r) * job.OW + p0) * itemsize, plane)
 
 
 cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
                     Py_ssize_t stop, const char *base, Py_ssize_t channel, const Py_ssize_t *offsets, char *points) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
-    cdef Py_ssize_t lanes = kernel.lanes, plane = job.OH * job.OW, m, r, run, t0, c, depth = job.channels * job.rows.taps
+    cdef Py_ssize_t lanes = kernel.lanes, plane = job.output_at.channel, m, r, run, t0, c, depth = job.channels * job.rows.taps
     cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, lanes), pitch = job.columns.pitch
+    cdef char *output = job.output + frame_start(&job.output_at, index // job.groups, index % job.groups) * 4
     cdef char *stage = points + blocks.point_bytes
     for c in range(job.channels):
         kernel.line_points(job.m, (rows + job.rows.reach) * pitch // job.m, base + c * channel * 4, points + c * POINTS * blocks.line * 4,
@@ -84,8 +87,7 @@ cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index,
                         offsets, job.weights + (first + m) * depth * POINTS * 4, job.bias + (first + m) * 4, job.relu,
                         stage + (r * job.OW + t0 * job.m) * lanes * 4):
                     job.doubtful[index // job.groups] = 1
-        kernel.turn_out(min(lanes, stop - m), 1, rows * job.OW, stage, 0,
-                        job.output + ((index * job.outputs + m) * plane + row0 * job.OW) * 4, plane, 0)
+        kernel.turn_out(min(lanes, stop - m), 1, rows * job.OW, stage, 0, output + (m * plane + row0 * job.OW) * 4, plane, 0)
 
 
 cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
@@ -95,13 +97,15 @@ cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, c
     cdef Py_ssize_t place = task % places if blocks.outputs_first else task // blocks.output_blocks
     cdef Py_ssize_t m0 = block * blocks.outputs, row0 = place % blocks.row_blocks * blocks.rows, index = place // blocks.row_blocks
     cdef Py_ssize_t rows = min(blocks.rows, job.OH - row0), stop = min(job.outputs, m0 + blocks.outputs)
-    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, pitch = job.columns.pitch
+    cdef Py_ssize_t source_plane = job.source_at.channel, pitch = job.columns.pitch
+    cdef Py_ssize_t start = frame_start(&job.source_at, index // job.groups, index % job.groups), size = job.rows.size * job.columns.size
     cdef const char *base = slab
-    cdef const char *source = job.source + index * job.channels * source_plane * job.itemsize
+    cdef const char *source = job.source + start * job.itemsize
     cdef Py_ssize_t channel = slab_channel(&job.rows, &job.columns, kernel.lanes)
     cdef bint direct = blocks.direct
     if job.m > 0 and direct:         # what is read behind the rows has to be there
-        direct = 3 * job.m * kernel.lanes <= (job.images * job.groups - index - 1) * job.channels * source_plane
+        direct = (start + (job.channels - 1) * source_plane + size + 3 * job.m * kernel.lanes
+                  <= frames_end(&job.source_at, job.images, job.groups, job.channels, size))
     if direct:
         pitch, channel = job.columns.size, source_plane
         base = source + ((row0 * blocks.step_h + job.rows.first) * pitch + job.columns.first) * job.itemsize
@@ -117,7 +121,7 @@ cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, c
 cdef void fill_offsets(const Channels *job, const Blocks *blocks, Py_ssize_t *offsets) noexcept nogil:
     """Where each step of the depth reads, in the source itself, in the slab, or in the points."""
     cdef Py_ssize_t plane = slab_plane(&job.rows, &job.columns, job.kernel.lanes), c, th, tw, k = 0
-    cdef Py_ssize_t stride = job.rows.size * job.columns.size
+    cdef Py_ssize_t stride = job.source_at.channel
     if not blocks.direct:
         stride = slab_channel(&job.rows, &job.columns, job.kernel.lanes)
     for c in range(job.channels):

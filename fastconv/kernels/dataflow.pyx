@@ -50,7 +50,7 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
                                     or shape.stride_h * shape.stride_w * shape.dil_h * shape.dil_w > 1):
         return False
     if dataflow == FILTERS:
-        return shape.channels == 1
+        return shape.channels == 1 or (shape.channels == shape.planes and not shape.transposed)
     if dataflow == CHANNELS or line_tile(dataflow) > 0:
         return ((1 if dataflow == CHANNELS else 2) * shape.channels * shape.itemsize * ((shape.KH - 1) * shape.dil_h + 1)
                 * ((shape.OW - 1) * shape.stride_w + (shape.KW - 1) * shape.dil_w + 1) <= CHANNELS_BYTES)
@@ -164,8 +164,8 @@ cdef int weight_tile(int dataflow) noexcept nogil:
 cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil:
     cdef int forward = WINOGRAD4 if dataflow == TILES4 else WINOGRAD3 if dataflow == TILES3 else WINOGRAD2
     if dataflow == PLANES:
-        return (shape.channels == 1 and shape.KH == 3 and shape.KW == 3 and shape.stride_h == shape.stride_w and shape.stride_h <= 2
-                and shape.dil_h == 1 and shape.dil_w == 1)
+        return (shape.channels == shape.planes and shape.KH == 3 and shape.KW == 3 and shape.stride_h == shape.stride_w
+                and shape.stride_h <= 2 and shape.dil_h == 1 and shape.dil_w == 1)
     return weight_tile(dataflow) == 0 or possible(shape, forward)
 
 
