@@ -72,9 +72,9 @@ def dense(dtype, rows, inputs, outputs):
     x, w, b = drawn((rows, inputs), dtype), drawn((outputs, inputs), dtype), drawn(outputs, dtype)
     y = F.linear(x, w, b)
     F.linear_backward(y, x, w)
-    for activation in (F.relu, F.sigmoid, F.tanh, F.softmax, F.log_softmax):
+    for activation in (F.relu, F.relu6, F.elu, F.gelu, F.silu, F.sigmoid, F.tanh, F.softmax, F.log_softmax):
         activation(y)
-    for backward in (F.relu_backward, F.sigmoid_backward, F.tanh_backward):
+    for backward in (F.relu_backward, F.elu_backward, F.gelu_backward, F.silu_backward, F.tanh_backward):
         backward(y, y)
 
 

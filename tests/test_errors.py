@@ -38,9 +38,19 @@ VALID = {
     "relu": dict(input=X),
     "sigmoid": dict(input=X),
     "tanh": dict(input=X),
+    "relu6": dict(input=X),
+    "leaky_relu": dict(input=X, negative_slope=0.1),
+    "elu": dict(input=X, alpha=1.0),
+    "gelu": dict(input=X),
+    "silu": dict(input=X),
     "relu_backward": dict(grad_output=X, input=X),
     "sigmoid_backward": dict(grad_output=X, output=X),
     "tanh_backward": dict(grad_output=X, output=X),
+    "relu6_backward": dict(grad_output=X, input=X),
+    "leaky_relu_backward": dict(grad_output=X, input=X, negative_slope=0.1),
+    "elu_backward": dict(grad_output=X, input=X, alpha=1.0),
+    "gelu_backward": dict(grad_output=X, input=X),
+    "silu_backward": dict(grad_output=X, input=X),
     "softmax": dict(input=LOGITS, dim=1),
     "log_softmax": dict(input=LOGITS, dim=1),
     "softmax_backward": dict(grad_output=LOGITS, output=LOGITS, dim=1),
@@ -354,7 +364,7 @@ def test_mixed_dtypes(operator, argument):
 
 # ---- out= -------------------------------------------------------------------------------------------------------
 
-WITH_OUT = ["conv2d", "max_pool2d", "avg_pool2d", "linear", "relu", "sigmoid", "tanh"]
+WITH_OUT = ["conv2d", "max_pool2d", "avg_pool2d", "linear", "relu", "sigmoid", "tanh", "elu", "gelu"]
 
 
 def fresh(operator):

@@ -89,12 +89,15 @@ def test_linear(rng):
     assert_gradients(lambda: fc.linear(x, w, b), lambda gy: F.linear_backward(gy, x, w), (x, w, b), rng)
 
 
-@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "sigmoid", "tanh", "softmax", "log_softmax"]
+)
 def test_activation(name, rng):
     x = rng.standard_normal((4, 7)) * 2
     x[np.abs(x) < 0.01] = 0.5  # not on the kink
     forward, backward = getattr(F, name), getattr(F, f"{name}_backward")
-    assert_gradients(lambda: forward(x), lambda gy: (backward(gy, x if name == "relu" else forward(x)),), (x,), rng)
+    takes_output = name in ("sigmoid", "tanh", "softmax", "log_softmax")
+    assert_gradients(lambda: forward(x), lambda gy: (backward(gy, forward(x) if takes_output else x),), (x,), rng)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

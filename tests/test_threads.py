@@ -122,7 +122,9 @@ def test_linear(m, k, n, dtype, rng, threads):
         )
 
 
-@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "sigmoid", "tanh", "softmax", "log_softmax"]
+)
 def test_activations(name, dtype, rng, threads):
     x = rng.standard_normal((1009, 1013), np.float32).astype(dtype)
     y = assert_same_at_any_count(lambda: getattr(F, name)(x), threads, parallel="softmax" not in name)

@@ -33,6 +33,18 @@ def _range_error(value, name, low, high):
     return ValueError(f"{name} must fit into 64 bits, got {name}={value}")
 
 
+def number(value, name):
+    """A real number as a float; bool is refused."""
+    if type(value) is float:
+        return value
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {name}={value!r} ({type_name(value)})")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that float64 holds, got {name}={value!r}") from None
+
+
 def pair(value, name, low, shortest=1):
     """An integer, or one or two of them in a tuple or list, as two Python ints of at least `low`."""
     if type(value) is int:

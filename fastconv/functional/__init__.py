@@ -9,14 +9,12 @@ then the forward's options.
 """
 
 from fastconv.functional.activation import (
-    log_softmax,
-    log_softmax_backward,
-    relu,
-    relu_backward,
+    gelu,
+    gelu_backward,
     sigmoid,
     sigmoid_backward,
-    softmax,
-    softmax_backward,
+    silu,
+    silu_backward,
     tanh,
     tanh_backward,
 )
@@ -33,6 +31,17 @@ from fastconv.functional.fold import col2im, fold, im2col, unfold
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from fastconv.functional.rectifier import (
+    elu,
+    elu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu6,
+    relu6_backward,
+    relu_backward,
+)
+from fastconv.functional.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
     "avg_pool2d",
@@ -52,8 +61,14 @@ __all__ = [
     "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "elu",
+    "elu_backward",
     "fold",
+    "gelu",
+    "gelu_backward",
     "im2col",
+    "leaky_relu",
+    "leaky_relu_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -63,9 +78,13 @@ __all__ = [
     "mse_loss",
     "mse_loss_backward",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
+    "silu",
+    "silu_backward",
     "softmax",
     "softmax_backward",
     "tanh",

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from fastconv import _arguments as args
-from fastconv.kernels import elementwise as kernels
+from fastconv.kernels import softmax as kernels
 
 
 def cross_entropy(

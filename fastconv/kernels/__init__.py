@@ -9,7 +9,7 @@
           tiling  planes                   tiles of an image; planes as vectors of channels
         filters  depthwise               filters that each see one channel, and their gradients
         weight_product  weight_gradient  the gradient of the weights
-      pool  fold  gemm  elementwise    the other drivers, a file a family
+      pool  fold  gemm  elementwise  softmax    the other drivers, a file a family
         slab  arrays                   what they share: padded copies of rows; pointers out of arrays
           runtime                      the table of kernels in use, the number of threads, working memory
             src/registry.def  src/kernels/*.c    the kernels, built once an instruction set and element type

@@ -1,113 +1,76 @@
-"""Activations over whole arrays, in pieces that a core's cache holds; softmax by rows."""
+"""Functions of one element over whole arrays, in pieces that a core's cache holds."""
 from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.runtime cimport enter_team, kernels, leave_team, threads_for
+from fastconv.kernels.runtime cimport enter_team, fc_kernels, kernels, leave_team, threads_for
+
+cdef extern from *:
+    """
+    static const struct { const char *name; int work; } elementwise_functions[] = {
+    #define FC_ELEMENTWISE(name, work, forward, backward) {#name, work},
+    #include "elementwise.def"
+    #undef FC_ELEMENTWISE
+    };
+    enum { ELEMENTWISE_FUNCTIONS = sizeof elementwise_functions / sizeof elementwise_functions[0] };
+    """
+    cdef struct Function "":
+        const char *name
+        int work
+    const Function *elementwise_functions
+    const int ELEMENTWISE_FUNCTIONS
 
 cdef enum:
     PIECE = 16384                # elements a task
-    WORK_MOVE = 1                # about so many multiply-adds is an element worth
-    WORK_EXPONENTIAL = 16
-
-ctypedef void (*unary)(Py_ssize_t, const void *, void *) noexcept nogil
-ctypedef void (*binary)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
 
 
-cdef void map_unary(unary function, const Array *x, char *y, int work) noexcept nogil:
-    cdef Py_ssize_t i, pieces = (x.size + PIECE - 1) // PIECE
-    cdef unsigned int mode
-    with parallel(num_threads=threads_for(<double> x.size * work)):
+# kept NULL: forward, x being the input; else backward, x being the gradient
+cdef void map_piece(const fc_kernels *kernel, int function, Py_ssize_t count, const char *x, const char *kept, double parameter,
+                    char *y) noexcept nogil:
+    if kept == NULL:
+        kernel.map_forward(function, count, x, parameter, y)
+    else:
+        kernel.map_backward(function, count, x, kept, parameter, y)
+
+
+cdef void map_pieces(int function, const Array *x, const char *kept, double parameter, char *y) noexcept nogil:
+    cdef const fc_kernels *kernel = kernels(x.itemsize)
+    cdef Py_ssize_t i, pieces = (x.size + PIECE - 1) // PIECE, step = PIECE * x.itemsize
+    cdef int threads = threads_for(<double> x.size * elementwise_functions[function].work)
+    cdef unsigned int alone, mode
+    if threads == 1:             # a team of one would cost a tiny call a tenth of its time
+        alone = enter_team()
+        map_piece(kernel, function, x.size, x.data, kept, parameter, y)
+        leave_team(alone)
+        return
+    with parallel(num_threads=threads):
         mode = enter_team()
         for i in prange(pieces, schedule="static"):
-            function(min(PIECE, x.size - i * PIECE), x.data + i * PIECE * x.itemsize, y + i * PIECE * x.itemsize)
+            map_piece(kernel, function, min(PIECE, x.size - i * PIECE), x.data + i * step, kept + i * step if kept != NULL else NULL,
+                      parameter, y + i * step)
         leave_team(mode)
 
 
-cdef void map_binary(binary function, const Array *g, const char *x, char *y) noexcept nogil:
-    cdef Py_ssize_t i, pieces = (g.size + PIECE - 1) // PIECE
-    cdef unsigned int mode
-    with parallel(num_threads=threads_for(<double> g.size * WORK_MOVE)):
-        mode = enter_team()
-        for i in prange(pieces, schedule="static"):
-            function(min(PIECE, g.size - i * PIECE), g.data + i * PIECE * g.itemsize, x + i * PIECE * g.itemsize,
-                     y + i * PIECE * g.itemsize)
-        leave_team(mode)
+def function_number(str name):
+    """The number of a function of src/elementwise.def, for `forward` and `backward`."""
+    cdef int number
+    for number in range(ELEMENTWISE_FUNCTIONS):
+        if elementwise_functions[number].name == name.encode():
+            return number
+    raise LookupError(name)
 
 
-cdef void map_rows(unary function, const Array *x, char *y) noexcept nogil:
-    cdef Py_ssize_t i, width = x.shape[1]
-    cdef unsigned int mode
-    with parallel(num_threads=threads_for(<double> x.size * WORK_EXPONENTIAL)):
-        mode = enter_team()
-        for i in prange(x.shape[0], schedule="static"):
-            function(width, x.data + i * width * x.itemsize, y + i * width * x.itemsize)
-        leave_team(mode)
-
-
-def relu_forward(input, output):
+def forward(int function, input, output, double parameter):
     cdef Array x, y
     view(input, &x)
     view(output, &y, True)
     with nogil:
-        map_unary(kernels(x.itemsize).relu_forward, &x, y.data, WORK_MOVE)
+        map_pieces(function, &x, NULL, parameter, y.data)
 
 
-def sigmoid_forward(input, output):
-    cdef Array x, y
-    view(input, &x)
-    view(output, &y, True)
-    with nogil:
-        map_unary(kernels(x.itemsize).sigmoid_forward, &x, y.data, WORK_EXPONENTIAL)
-
-
-def tanh_forward(input, output):
-    cdef Array x, y
-    view(input, &x)
-    view(output, &y, True)
-    with nogil:
-        map_unary(kernels(x.itemsize).tanh_forward, &x, y.data, WORK_EXPONENTIAL)
-
-
-def relu_backward(grad_output, input, grad_input):
+def backward(int function, grad_output, kept, grad_input, double parameter):
     cdef Array g, x, y
     view(grad_output, &g)
-    view(input, &x)
+    view(kept, &x)
     view(grad_input, &y, True)
     with nogil:
-        map_binary(kernels(g.itemsize).relu_backward, &g, x.data, y.data)
-
-
-def sigmoid_backward(grad_output, output, grad_input):
-    cdef Array g, x, y
-    view(grad_output, &g)
-    view(output, &x)
-    view(grad_input, &y, True)
-    with nogil:
-        map_binary(kernels(g.itemsize).sigmoid_backward, &g, x.data, y.data)
-
-
-def tanh_backward(grad_output, output, grad_input):
-    cdef Array g, x, y
-    view(grad_output, &g)
-    view(output, &x)
-    view(grad_input, &y, True)
-    with nogil:
-        map_binary(kernels(g.itemsize).tanh_backward, &g, x.data, y.data)
-
-
-def softmax_forward(input, output):
-    cdef Array x, y
-    view(input, &x)
-    view(output, &y, True)
-    if x.size > 0:
-        with nogil:
-            map_rows(kernels(x.itemsize).softmax_row, &x, y.data)
-
-
-def log_softmax_forward(input, output):
-    cdef Array x, y
-    view(input, &x)
-    view(output, &y, True)
-    if x.size > 0:
-        with nogil:
-            map_rows(kernels(x.itemsize).log_softmax_row, &x, y.data)
+        map_pieces(function, &g, x.data, parameter, y.data)

@@ -6,8 +6,8 @@ from fastconv.kernels.arrays cimport Array
 from fastconv.kernels.channels cimport Channels, channels_width, pack_lines
 from fastconv.kernels.correlation cimport Correlation
 from fastconv.kernels.dataflow cimport CHANNELS, FILTERS, PANELS, Shape, choose, line_tile, winograd_taps, winograd_tile
-from fastconv.kernels.frames cimport frames_plain
-from fastconv.kernels.planes cimport Planes, planes_channels
+from fastconv.kernels.frames cimport Frames, frames_plain
+from fastconv.kernels.planes cimport Planes, planes_channels, planes_of
 from fastconv.kernels.runtime cimport allocate, enter_team, kernels, leave_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_start
 from fastconv.kernels.winograd cimport Winograd, pack_winograd, phase_filters, winograd_size
@@ -34,9 +34,11 @@ cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_
 cdef void transpose(Layer *layer) noexcept:
     """From a layer to the gradient of its input: source and target change places."""
     cdef Shape *shape = &layer.shape
+    cdef Frames source_at = layer.source_at
     shape.channels, shape.outputs = shape.outputs, shape.channels
     shape.H, shape.W, shape.OH, shape.OW = shape.OH, shape.OW, shape.H, shape.W
-    layer.source_at, layer.output_at = layer.output_at, layer.source_at
+    layer.source_at = layer.output_at
+    layer.output_at = source_at
     shape.transposed = True
 
 
@@ -105,8 +107,8 @@ cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
     """Phases of a strided layer are channels: of the source, or (for the gradient of the input) of the output."""
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t r = winograd_taps(shape), taps = r * r, row, column
-    cdef Planes image = Planes(data=NULL, at=layer.source_at, channels=shape.channels, H=shape.H, W=shape.W,
-                               step_h=shape.stride_h, step_w=shape.stride_w, pad_h=shape.pad_h, pad_w=shape.pad_w)
+    cdef Planes image = planes_of(NULL, &layer.source_at, shape.channels, shape.H, shape.W, shape.stride_h, shape.stride_w, shape.pad_h,
+                                  shape.pad_w)
     job.kernel, job.m, job.r = layer.kernel, winograd_tile(layer.dataflow), <int> r
     job.packed, job.bias, job.relu, job.flipped = layer.packed, layer.packed_bias, layer.relu, shape.transposed
     job.weights = layer.weights
@@ -114,20 +116,19 @@ cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
         job.weights = layer.phases
     if not shape.transposed:
         job.source = image
-        job.output = Planes(data=NULL, at=layer.output_at, channels=shape.outputs, H=shape.OH, W=shape.OW, step_h=1, step_w=1,
-                            pad_h=0, pad_w=0)
+        job.output = planes_of(NULL, &layer.output_at, shape.outputs, shape.OH, shape.OW, 1, 1, 0, 0)
         job.OH, job.OW = shape.OH, shape.OW
         job.channels, job.outputs = planes_channels(&job.source), shape.outputs
         job.output_stride, job.depth_stride = job.channels * taps, taps
         return
     # Position Y of a phase gets what the gradient holds at Y, Y - 1, ...; positions before the image are left out.
     row, column = shape.pad_h // shape.stride_h, shape.pad_w // shape.stride_w
-    image.channels, image.H, image.W, image.at = shape.outputs, shape.OH, shape.OW, layer.output_at
+    image.channels, image.H, image.W = shape.outputs, shape.OH, shape.OW
+    image.at = layer.output_at
     image.pad_h -= row * shape.stride_h
     image.pad_w -= column * shape.stride_w
     job.output = image
-    job.source = Planes(data=NULL, at=layer.source_at, channels=shape.channels, H=shape.H, W=shape.W, step_h=1, step_w=1,
-                        pad_h=r - 1 - row, pad_w=r - 1 - column)
+    job.source = planes_of(NULL, &layer.source_at, shape.channels, shape.H, shape.W, 1, 1, r - 1 - row, r - 1 - column)
     job.OH, job.OW = (shape.OH - 1 + image.pad_h) // shape.stride_h + 1, (shape.OW - 1 + image.pad_w) // shape.stride_w + 1
     job.channels, job.outputs = shape.channels, planes_channels(&job.output)
     job.output_stride, job.depth_stride = taps, job.outputs * taps

@@ -16,6 +16,15 @@ cdef struct Planes:
     Py_ssize_t step_h, step_w, pad_h, pad_w
 
 
+cdef inline Planes planes_of(const char *data, const Frames *at, Py_ssize_t channels, Py_ssize_t H, Py_ssize_t W, Py_ssize_t step_h,
+                             Py_ssize_t step_w, Py_ssize_t pad_h, Py_ssize_t pad_w) noexcept nogil:
+    cdef Planes planes
+    planes.data, planes.channels, planes.H, planes.W = <char *> data, channels, H, W
+    planes.step_h, planes.step_w, planes.pad_h, planes.pad_w = step_h, step_w, pad_h, pad_w
+    planes.at = at[0]
+    return planes
+
+
 cdef inline Py_ssize_t planes_channels(const Planes *planes) noexcept nogil:
     return planes.channels * planes.step_h * planes.step_w
 

@@ -44,12 +44,9 @@ cdef extern from "registry.h" nogil:
         void (*mean_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
         void (*share_row)(Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         int (*scatter_add)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
+        void (*map_forward)(int, Py_ssize_t, const void *, double, void *) noexcept nogil
+        void (*map_backward)(int, Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*relu_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
-        void (*sigmoid_forward)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*sigmoid_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
-        void (*tanh_forward)(Py_ssize_t, const void *, void *) noexcept nogil
-        void (*tanh_backward)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
         void (*softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*log_softmax_row)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*pad_rows)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const void *, Py_ssize_t, Py_ssize_t,

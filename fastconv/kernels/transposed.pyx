@@ -54,11 +54,14 @@ cdef void scatter(const Layer *layer, const Depth *depth, Py_ssize_t images, con
 
 cdef int run_depthwise(const Layer *layer, Py_ssize_t images, const char *gradient, char *output) noexcept nogil:
     cdef const Shape *shape = &layer.shape
-    cdef Turned job = Turned(
-        kernel=layer.kernel, itemsize=shape.itemsize, images=images, groups=shape.groups, filters=shape.channels, H=shape.H,
-        W=shape.W, KH=shape.KH, KW=shape.KW, OH=shape.OH, OW=shape.OW, stride_h=shape.stride_h, stride_w=shape.stride_w,
-        pad_h=shape.pad_h, pad_w=shape.pad_w, dil_h=shape.dil_h, dil_w=shape.dil_w, gradient=gradient,
-        gradient_at=layer.source_at, output_at=layer.output_at, weights=layer.weights, bias=layer.bias, output=output)
+    cdef Turned job
+    job.kernel, job.itemsize, job.images, job.groups, job.filters = layer.kernel, shape.itemsize, images, shape.groups, shape.channels
+    job.H, job.W, job.KH, job.KW, job.OH, job.OW = shape.H, shape.W, shape.KH, shape.KW, shape.OH, shape.OW
+    job.stride_h, job.stride_w, job.pad_h, job.pad_w = shape.stride_h, shape.stride_w, shape.pad_h, shape.pad_w
+    job.dil_h, job.dil_w = shape.dil_h, shape.dil_w
+    job.gradient, job.weights, job.bias, job.output = gradient, layer.weights, layer.bias, output
+    job.gradient_at = layer.source_at
+    job.output_at = layer.output_at
     return depthwise_input(&job)
 
 

@@ -2,7 +2,7 @@
 from fastconv.kernels.dataflow cimport PLANES, PRODUCT, TILES3, TILES4, Shape, choose_weights, winograd_taps
 from fastconv.kernels.depthwise cimport depthwise_weight
 from fastconv.kernels.layer cimport Layer, needs_phases, start_axes
-from fastconv.kernels.planes cimport Planes, planes_channels
+from fastconv.kernels.planes cimport planes_channels, planes_of
 from fastconv.kernels.runtime cimport allocate, release, winograd_allowed
 from fastconv.kernels.slab cimport axis_release
 from fastconv.kernels.weight_gradient cimport WeightGradient, weight_gradient
@@ -19,10 +19,9 @@ cdef int weight_gradient_by_tiles(const Layer *layer, int m, Py_ssize_t images, 
     cdef char *phases = NULL
     cdef int status
     job.kernel, job.m, job.r, job.images = layer.kernel, m, <int> winograd_taps(shape), images
-    job.source = Planes(data=<char *> input, at=layer.source_at, channels=shape.channels, H=shape.H, W=shape.W, step_h=shape.stride_h,
-                        step_w=shape.stride_w, pad_h=shape.pad_h, pad_w=shape.pad_w)
-    job.gradient = Planes(data=<char *> gradient, at=layer.output_at, channels=shape.outputs, H=shape.OH, W=shape.OW, step_h=1, step_w=1,
-                          pad_h=0, pad_w=0)
+    job.source = planes_of(input, &layer.source_at, shape.channels, shape.H, shape.W, shape.stride_h, shape.stride_w, shape.pad_h,
+                           shape.pad_w)
+    job.gradient = planes_of(gradient, &layer.output_at, shape.outputs, shape.OH, shape.OW, 1, 1, 0, 0)
     job.channels, job.outputs, job.OH, job.OW = planes_channels(&job.source), shape.outputs, shape.OH, shape.OW
     job.weight = weight
     if needs_phases(shape):
@@ -45,7 +44,8 @@ cdef int weight_gradient_directly(const Layer *layer, int dataflow, Py_ssize_t i
     job.kernel, job.itemsize, job.images, job.groups = layer.kernel, shape.itemsize, images, shape.groups
     job.channels, job.outputs = shape.channels, shape.outputs
     job.source, job.gradient, job.weight = input, gradient, weight
-    job.source_at, job.gradient_at = layer.source_at, layer.output_at
+    job.source_at = layer.source_at
+    job.gradient_at = layer.output_at
     job.grid_rows, job.grid_columns = shape.OH, shape.OW
     if start_axes(layer, &job.rows, &job.columns) == 0:
         if dataflow == PLANES:

@@ -161,7 +161,12 @@ def _flatten(layer, place):
     return _step(place, "view", layer.output_shape(place.input_shape), None)
 
 
-def _elementwise(run):
+def _elementwise(name):
+    function = elementwise.function_number(name)
+
+    def run(x, y):
+        elementwise.forward(function, x, y, 0.0)
+
     return lambda layer, place: _step(place, "elementwise", place.input_shape, run, in_place=True)
 
 
@@ -171,7 +176,7 @@ _RULES = {
     nn.MaxPool2d: _max_pool2d,
     nn.AvgPool2d: _avg_pool2d,
     nn.Flatten: _flatten,
-    nn.ReLU: _elementwise(elementwise.relu_forward),
-    nn.Sigmoid: _elementwise(elementwise.sigmoid_forward),
-    nn.Tanh: _elementwise(elementwise.tanh_forward),
+    nn.ReLU: _elementwise("relu"),
+    nn.Sigmoid: _elementwise("sigmoid"),
+    nn.Tanh: _elementwise("tanh"),
 }

@@ -1,15 +1,75 @@
 """Activations and losses."""
 
+import math
+
 import numpy as np
 
 
 def relu(x):
     x = x.astype(np.float64)
-    return np.where(x <= 0, 0.0, x)  # NaN stays NaN
+    return np.where(x < 0, 0.0, x)  # NaN and -0.0 stay
 
 
 def relu_backward(grad_output, x):
-    return np.where(x > 0, grad_output.astype(np.float64), 0.0)
+    return np.where(x <= 0, 0.0, grad_output.astype(np.float64))
+
+
+def leaky_relu(x, negative_slope=0.01):
+    x = x.astype(np.float64)
+    return np.where(x > 0, x, x * negative_slope)
+
+
+def leaky_relu_backward(grad_output, x, negative_slope=0.01):
+    grad_output = grad_output.astype(np.float64)
+    return np.where(x > 0, grad_output, grad_output * negative_slope)
+
+
+def relu6(x):
+    return np.minimum(relu(x), 6.0)
+
+
+def relu6_backward(grad_output, x):
+    return np.where((x > 0) & (x < 6), grad_output.astype(np.float64), 0.0)
+
+
+def elu(x, alpha=1.0):
+    x = x.astype(np.float64)
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def elu_backward(grad_output, x, alpha=1.0):
+    x, grad_output = x.astype(np.float64), grad_output.astype(np.float64)
+    return np.where(x > 0, grad_output, grad_output * alpha * np.exp(np.minimum(x, 0)))
+
+
+def silu(x):
+    return x.astype(np.float64) * sigmoid(x)
+
+
+def silu_backward(grad_output, x):
+    return grad_output.astype(np.float64) * sigmoid(x) * (1 + x.astype(np.float64) * sigmoid(-x))
+
+
+def gelu(x, approximate="none"):
+    x = x.astype(np.float64)
+    return x * (_normal_below(x) if approximate == "none" else sigmoid(_gelu_argument(x)))
+
+
+def gelu_backward(grad_output, x, approximate="none"):
+    x, grad_output = x.astype(np.float64), grad_output.astype(np.float64)
+    if approximate == "none":
+        return grad_output * (_normal_below(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+    share, rest = sigmoid(_gelu_argument(x)), sigmoid(-_gelu_argument(x))
+    return grad_output * (share + x * share * rest * math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x * x))
+
+
+def _normal_below(x):
+    return np.vectorize(lambda each: math.erfc(-each / math.sqrt(2)) / 2, otypes=[np.float64])(x)
+
+
+def _gelu_argument(x):
+    """(1 + tanh(u)) / 2 is sigmoid(2 u)."""
+    return 2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
 
 
 def sigmoid(x):

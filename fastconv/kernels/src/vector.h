@@ -118,8 +118,11 @@ FC_INLINE vec only_where(lane_set s, vec v) { return from_bits(s & as_bits(v)); 
 FC_INLINE mask count_where(lane_set s, mask n) { return n - s; }
 #endif
 
-/* max(x, 0); a NaN is kept, and -0.0 becomes 0.0. */
-FC_INLINE vec rectify(vec x) { return pick(FC_MASK(x <= broadcast(0)), broadcast(0), x); }
+/* max(x, 0); a NaN is kept, and so is -0.0. */
+FC_INLINE vec rectify(vec x) { return pick(FC_MASK(x < broadcast(0)), broadcast(0), x); }
+FC_INLINE vec magnitude(vec x) { return from_bits(as_bits(x) & ~as_bits(broadcast((real)-0.0))); }
+/* A positive number with the sign of another. */
+FC_INLINE vec with_sign(vec size, vec other) { return from_bits(as_bits(size) | (as_bits(other) & as_bits(broadcast((real)-0.0)))); }
 
 #if defined(__GNUC__)
 #define FC_UNROLL _Pragma("GCC unroll 32")

@@ -1,0 +1,94 @@
+/* Activations and their gradients, element by element: the functions of elementwise.def. */
+#include "normal.h"
+
+FC_INLINE vec relu6(vec x) {
+    x = rectify(x);
+    return pick(FC_MASK(x > broadcast(6)), broadcast(6), x);
+}
+
+/* x Phi(x), and its derivative Phi(x) + x e^(-x^2/2) / sqrt(2 pi). */
+FC_INLINE vec gelu(vec x) {
+    vec bell;
+    return x * normal_below(x, &bell);
+}
+
+FC_INLINE vec gelu_slope(vec x) {
+    vec bell;
+    const vec below = normal_below(x, &bell);
+    return below + x * (bell * broadcast((real)0.3989422804014326779));
+}
+
+/* The form with tanh: (1 + tanh u) / 2 is sigmoid(2 u), and 2 u = sqrt(8 / pi) (x + 0.044715 x^3). */
+#define SQRT_8_OVER_PI ((real)1.5957691216057307118)
+
+FC_INLINE vec gelu_argument(vec x) { return broadcast(SQRT_8_OVER_PI) * (x + broadcast((real)0.044715) * (x * x * x)); }
+
+FC_INLINE vec gelu_tanh_slope(vec x) {
+    vec rest;
+    const vec share = sigmoid_and_rest(gelu_argument(x), &rest);
+    const vec steepness = broadcast(SQRT_8_OVER_PI) * (broadcast(1) + broadcast((real)(3 * 0.044715)) * (x * x));
+    return share + x * share * rest * steepness;
+}
+
+FC_INLINE vec silu_slope(vec x) {
+    vec rest;
+    const vec share = sigmoid_and_rest(x, &rest);
+    return share * (broadcast(1) + x * rest);
+}
+
+enum {
+#define FC_ELEMENTWISE(name, work, forward, backward) WHICH_##name,
+#include "elementwise.def"
+#undef FC_ELEMENTWISE
+};
+
+void FC_NAME(map_forward)(int function, ptrdiff_t count, const void *input, double parameter, void *output) {
+    const real *from = input;
+    const vec a = broadcast((real)parameter);
+    real *to = output;
+    ptrdiff_t i = 0;
+    (void)a;
+    switch (function) {
+#define FC_ELEMENTWISE(name, work, forward, backward)           \
+    case WHICH_##name:                                          \
+        for (; i + VL <= count; i += VL) {                      \
+            const vec x = load(from + i);                       \
+            store(to + i, forward);                             \
+        }                                                       \
+        if (i < count) {                                        \
+            const vec x = load_part(from + i, count - i);       \
+            store_part(to + i, forward, count - i);             \
+        }                                                       \
+        break;
+#include "elementwise.def"
+#undef FC_ELEMENTWISE
+    }
+}
+
+void FC_NAME(map_backward)(int function, ptrdiff_t count, const void *gradient, const void *kept, double parameter, void *output) {
+    const real *from = gradient, *beside = kept;
+    const vec a = broadcast((real)parameter);
+    real *to = output;
+    ptrdiff_t i = 0;
+    switch (function) {
+#define FC_ELEMENTWISE(name, work, forward, backward)                                           \
+    case WHICH_##name:                                                                          \
+        for (; i + VL <= count; i += VL) {                                                      \
+            const vec g = load(from + i), x = load(beside + i);                                 \
+            store(to + i, backward);                                                            \
+        }                                                                                       \
+        if (i < count) {                                                                        \
+            const vec g = load_part(from + i, count - i), x = load_part(beside + i, count - i); \
+            store_part(to + i, backward, count - i);                                            \
+        }                                                                                       \
+        break;
+#include "elementwise.def"
+#undef FC_ELEMENTWISE
+    }
+}
+
+/* The convolutions' own last step, on a tile that is still in the cache. */
+void FC_NAME(relu_forward)(ptrdiff_t count, const void *input, void *output) {
+    enum { RELU = WHICH_relu };
+    FC_NAME(map_forward)(RELU, count, input, 0, output);
+}
