@@ -2,6 +2,9 @@ from fastconv.kernels.frames cimport Frames
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport Axis
 
+cdef enum:
+    MOST_COLUMNS = 256           # of a block: longer rows are cut
+
 cdef struct Channels:
     # As Correlation; packed weights: (groups, blocks of width, depth, width).
     const fc_kernels *kernel

@@ -205,17 +205,41 @@ cdef int pack_for_winograd(Layer *layer, bint prepared) noexcept nogil:
     return 0
 
 
+cdef void turn_around(const Layer *layer, char *turned) noexcept nogil:
+    """(groups, channels, outputs, KH, KW) to (groups, outputs, channels, KH, KW), taps in the opposite order."""
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t taps = shape.KH * shape.KW, filter = shape.channels * taps, i, t
+    cdef unsigned int mode
+    with parallel(num_threads=threads_for(10.0 * shape.groups * shape.outputs * filter)):
+        mode = enter_team()
+        for i in prange(shape.groups * shape.channels, schedule="static"):
+            for t in range(taps):
+                layer.kernel.copy_strided(
+                    shape.outputs, layer.weights + ((i * shape.outputs + 1) * taps - 1 - t) * shape.itemsize, taps,
+                    turned + (i // shape.channels * shape.outputs * filter + i % shape.channels * taps + t) * shape.itemsize, filter)
+        leave_team(mode)
+
+
 cdef int pack_for_lines(Layer *layer) noexcept nogil:
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t lanes = layer.kernel.lanes
     cdef Channels job
+    cdef char *turned = NULL
     if pack_bias(layer, lanes, 1) != 0:
         return -1
     layer.packed = <char *> allocate(shape.groups * ((shape.outputs + lanes - 1) // lanes * lanes) * shape.channels * shape.KH * 6 * 4)
     if layer.packed == NULL:
         return -1
     describe_channels(layer, &job)
-    pack_lines(&job, layer.weights, layer.packed)
+    if not shape.transposed:
+        pack_lines(&job, layer.weights, layer.packed)
+        return 0
+    turned = <char *> allocate(shape.groups * shape.outputs * shape.channels * shape.KH * shape.KW * 4)
+    if turned == NULL:
+        return -1
+    turn_around(layer, turned)
+    pack_lines(&job, turned, layer.packed)
+    release(turned)
     return 0
 
 
