@@ -20,6 +20,7 @@ from fastconv._arguments.arrays import (
     gradient,
     integers,
     output,
+    repeats,
     same_shape,
 )
 from fastconv._arguments.conv import (
@@ -128,6 +129,7 @@ __all__ = [
     "pool_padding",
     "position",
     "reduction",
+    "repeats",
     "same_shape",
     "seed",
     "shape",

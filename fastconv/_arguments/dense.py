@@ -2,7 +2,7 @@
 
 from math import prod
 
-from fastconv._arguments.arrays import bias
+from fastconv._arguments.arrays import bias, floats
 from fastconv._arguments.numbers import axis
 from fastconv._arguments.sizes import check_bytes
 
@@ -26,9 +26,13 @@ def linear(sizes, weight_sizes):
 
 
 def linear_bias(value, weight_sizes, like):
-    if value is not None and len(weight_sizes) == 1:
-        raise ValueError(f"bias must be None where weight has 1 dimension (shape {weight_sizes})")
-    return bias(value, weight_sizes[0], like)
+    """A bias of an output feature each; a single number, of shape (), where weight has 1 dimension."""
+    if len(weight_sizes) == 2:
+        return bias(value, weight_sizes[0], like)
+    array = floats(value, "bias", like)
+    if array.ndim:
+        raise ValueError(f"bias must have shape () where weight has shape {weight_sizes}, got shape {array.shape}")
+    return array.reshape(1)
 
 
 def flatten(sizes, start_dim, end_dim):

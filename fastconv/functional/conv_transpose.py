@@ -252,7 +252,11 @@ def _forward(x, w, bias, out, shape, geometry, ndim):
         if b is not None:
             b = args.contiguous(b)
         compute = volumes.conv3d_backward_input if ndim == 5 else images.conv2d_backward_input
-        compute(args.contiguous(x), args.contiguous(w), y, *geometry, bias=b)
+        if args.repeats(x):  # one image is spread, and copied
+            compute(args.contiguous(x[:1]), args.contiguous(w), y[:1], *geometry, bias=b)
+            y[1:] = y[:1]
+        else:
+            compute(args.contiguous(x), args.contiguous(w), y, *geometry, bias=b)
     return result
 
 

@@ -12,7 +12,7 @@ def linear(input, weight, bias=None, *, out=None):
     Args:
         input: (..., in_features), float32 or float64.
         weight: (out_features, in_features), of input's dtype; or (in_features,), one output feature without its axis.
-        bias: (out_features,) or None.
+        bias: (out_features,) or None; () where weight has 1 dimension.
         out: a C-contiguous array for the result, which must not overlap an input.
 
     Returns:

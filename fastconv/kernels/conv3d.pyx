@@ -36,7 +36,7 @@ cdef void start_volume(Volume *job, int of, const Array *x, const Array *w, cons
 
 
 cdef int run_checked(Volume *job) except -1:
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef int status
     with nogil:
         mode = enter_team()

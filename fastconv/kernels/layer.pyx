@@ -61,7 +61,7 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t i
     cdef int threads = threads_for(<double> job.groups * job.outputs * depth)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if threads == 1:                     # a team of one would cost as much as a small layer
         for i in range(job.groups * blocks):
             pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)
@@ -209,7 +209,7 @@ cdef void turn_around(const Layer *layer, char *turned) noexcept nogil:
     """(groups, channels, outputs, KH, KW) to (groups, outputs, channels, KH, KW), taps in the opposite order."""
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t taps = shape.KH * shape.KW, filter = shape.channels * taps, i, t
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(10.0 * shape.groups * shape.outputs * filter)):
         mode = enter_team()
         for i in prange(shape.groups * shape.channels, schedule="static"):

@@ -20,7 +20,7 @@ cdef void scatter(const Layer *layer, const Depth *depth, Py_ssize_t images, con
     cdef const char *row
     cdef char *target
     cdef double work = <double> images * shape.groups * shape.outputs * plane * shape.channels * shape.KH * shape.KW
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(work * depth.outputs * depth.kernel)):
         mode = enter_team()
         for task in prange(images * shape.groups * shape.outputs * depth.outputs, schedule="static"):

@@ -72,7 +72,7 @@ cdef void exchange(const Volume *job, Py_ssize_t rows, Py_ssize_t first, Py_ssiz
                    char *target) noexcept nogil:
     """(rows, first, second, KH, KW) to (rows, second, first, KH, KW)."""
     cdef Py_ssize_t bytes = job.layer.shape.KH * job.layer.shape.KW * job.layer.shape.itemsize, i, j, k
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(10.0 * rows * first * second)):
         mode = enter_team()
         for i in prange(rows, schedule="static"):
@@ -86,7 +86,7 @@ cdef void gather_filters(const Volume *job, const Sweep *sweep, char *target) no
     """Those of a phase of the input's gradient, (groups, taps, channels, outputs, KH, KW), the last slice of the filter first."""
     cdef Py_ssize_t bytes = job.layer.shape.KH * job.layer.shape.KW * job.layer.shape.itemsize
     cdef Py_ssize_t channels = job.layer.shape.channels, outputs = job.layer.shape.outputs, kernel = job.depth.kernel, i, c, o, k, t
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(10.0 * job.layer.shape.groups * channels * outputs * sweep.taps)):
         mode = enter_team()
         for i in prange(job.layer.shape.groups * channels, schedule="static"):
@@ -108,7 +108,7 @@ cdef void gather(const Volume *job, const Sweep *sweep, Py_ssize_t volume, Py_ss
     """The slices start ... start + places - 1 of a phase's own count."""
     cdef Py_ssize_t channels = job.layer.shape.channels, groups = job.layer.shape.groups
     cdef Py_ssize_t bytes = job.layer.shape.H * job.layer.shape.W * job.layer.shape.itemsize, i, c, z
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> volumes * groups * places * channels * job.layer.shape.H * job.layer.shape.W)):
         mode = enter_team()
         for i in prange(volumes * groups * places, schedule="static"):

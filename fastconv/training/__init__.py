@@ -6,6 +6,7 @@
       idx.py        IDX files                                download.py, resize.py
     dataset.py      Dataset, Split, batches                  bytes in memory, floats a batch at a time
     optimizers.py   SGD, Adam                                in place
+    engines.py      a batch through the network, forward and backward
     loop.py         fit, evaluate, Callback                  history.py: what a run has done; interrupt.py: Ctrl-C
     recipes.py      named settings of a run
     checkpoints.py  a run in a file, and back                files.py: all of a file or nothing; curve.py: the picture
