@@ -143,6 +143,21 @@ def test_direct_dataflows_give_the_same_bits(case):
         assert_same_bits(case.forward(name), y)
 
 
+@pytest.mark.parametrize("width", [256, 257, 601])
+@pytest.mark.parametrize("rows, taps, stride", [(1, 3, 1), (3, 3, 1), (2, 5, 1), (1, 5, 2), (3, 3, 3)])
+def test_rows_longer_than_a_block(rows, taps, stride, width, dtype, rng):
+    padding = (rows // 2, taps // 2)
+    shapes = (2, 6, rows, width), (38, 3, min(rows, 3), taps)
+    case = Case(*shapes, dtype, rng, (1, stride), padding, groups=2)
+    gy = _values(rng, case.output_shape, dtype)
+    y = reference.conv2d(case.x, case.w, case.b, **case.options)
+    gx = reference.conv2d_backward_input(gy, case.x.shape, case.w, **case.options)
+    for name in case.able():
+        case.check(name, case.forward(name), y)
+    for name in case.able("grad_input"):
+        case.check(name, case.backward(name, gy), gx, "grad_input")
+
+
 @settings(max_examples=150)
 @given(cases())
 def test_which_are_able(case):
@@ -154,8 +169,9 @@ def test_which_are_able(case):
         suits = single and options["groups"] == 1 and taps in of
         assert (name in able) == (name in case.able("grad_input")) == (name in case.able("grad_weight")) == suits
     for name, width in (("lines4", 3), ("lines2", 5)):
-        assert (name in able) == (single and stride == (1, 1) and kernel[1] == width)
-        assert name not in case.able("grad_input")
+        suits = single and stride == (1, 1) and kernel[1] == width
+        assert (name in able) == (name in case.able("grad_input")) == suits
+        assert name not in case.able("grad_weight")
     assert case.w.shape[1] > 1 or "filters" in able
     gy = np.ones(case.output_shape, case.dtype)
     for name in ("panels", "rows", "filters", *WINOGRAD):

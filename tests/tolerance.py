@@ -52,7 +52,7 @@ def assert_sums(actual, expected: Sum, dtype, winograd=0.0, reach=3):
 def allowance(weight_shape, dtype, of="output", stride=1, padding=0, dilation=1, groups=1):
     """What `assert_sums` allows a function that may choose Winograd's algorithm for itself; {} where it may not."""
     suits = groups == 1 and _taps(weight_shape, stride) in (3, 4, 5)
-    suits = suits or (stride in (1, (1, 1)) and weight_shape[3] in (3, 5) and of == "output")
+    suits = suits or (stride in (1, (1, 1)) and weight_shape[3] in (3, 5) and of != "grad_weight")
     if dtype != np.float32 or dilation not in (1, (1, 1)) or not suits:
         return {}
     name = "winograd4" if _taps(weight_shape, stride) == 3 else "winograd2"

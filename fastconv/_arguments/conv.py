@@ -119,6 +119,12 @@ def conv_transpose2d(*arguments):
     return result, (*stride, *pad, *dilation, groups)
 
 
+def conv_transpose3d(*arguments):
+    """As conv_transpose2d, for volumes, whose depth comes first among the three numbers of each option."""
+    result, (stride, pad, dilation), groups = conv_transpose(3, *arguments)
+    return result, (*stride, *pad, *dilation, groups)
+
+
 def conv_transpose(rank, sizes, weight_sizes, stride, padding, output_padding, groups, dilation):
     """A transposed convolution's output shape (of the input's rank), its options as tuples of `rank` integers, and its
     groups."""

@@ -49,12 +49,16 @@ from fastconv.functional.conv import (
     conv1d_backward,
     conv2d,
     conv2d_backward,
+    conv3d,
+    conv3d_backward,
 )
 from fastconv.functional.conv_transpose import (
     conv_transpose1d,
     conv_transpose1d_backward,
     conv_transpose2d,
     conv_transpose2d_backward,
+    conv_transpose3d,
+    conv_transpose3d_backward,
 )
 from fastconv.functional.cross_entropy import (
     cross_entropy,
@@ -176,10 +180,14 @@ __all__ = [
     "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv3d",
+    "conv3d_backward",
     "conv_transpose1d",
     "conv_transpose1d_backward",
     "conv_transpose2d",
     "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "dropout",

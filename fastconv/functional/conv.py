@@ -3,7 +3,8 @@
 import numpy as np
 
 from fastconv import _arguments as args
-from fastconv.kernels import conv as kernels
+from fastconv.kernels import conv as images
+from fastconv.kernels import conv3d as volumes
 
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, out=None):
@@ -140,6 +141,71 @@ def conv2d_backward(
     return backward(grad_output, x, w, output_mask, shape, geometry, 4)
 
 
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, out=None):
+    """Convolves volumes with filters: torch.nn.functional.conv3d on arrays.
+
+    Args:
+        input: (N, C_in, D, H, W) or (C_in, D, H, W), float32 or float64.
+        weight: (C_out, C_in / groups, KD, KH, KW), of input's dtype.
+        bias: (C_out,) or None.
+        stride, dilation: an integer or three of at least 1.
+        padding: an integer or three of at least 0 (zeros on both sides), "valid" (none), or "same" (stride 1 only: the
+            output has the input's size; an odd voxel goes behind).
+        groups: a divisor of C_in and C_out; each group of input channels feeds its own group of output channels.
+        out: a C-contiguous array for the result, which must not overlap an input.
+
+    Returns:
+        (N, C_out, OD, OH, OW), or (C_out, OD, OH, OW) for a volume without a batch, with
+        OD = (D + 2 * padding - dilation * (KD - 1) - 1) // stride + 1. An empty batch gives the empty result.
+
+    Raises:
+        TypeError: arrays other than float32 or float64, mixed dtypes, sizes that are not integers.
+        ValueError: shapes or sizes that do not fit together; the message names the argument, its value and the shape.
+
+    Example:
+        >>> x, w = np.ones((1, 1, 4, 4, 4), np.float32), np.ones((2, 1, 3, 3, 3), np.float32)
+        >>> conv3d(x, w, padding=1).shape
+        (1, 2, 4, 4, 4)
+
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv3d.html
+    """
+    x = args.floats(input, "input")
+    w = args.floats(weight, "weight", x)
+    shape, geometry = args.conv3d(x.shape, w.shape, stride, padding, dilation, groups)
+    return forward(x, w, bias, out, shape, geometry, 5)
+
+
+def conv3d_backward(
+    grad_output, input, weight, stride=1, padding=0, dilation=1, groups=1, output_mask=(True, True, True)
+):
+    """The gradients of conv3d with respect to its input, weight and bias.
+
+    Args:
+        grad_output: the gradient of the output, of the output's shape.
+        input, weight, stride, padding, dilation, groups: as given to conv3d.
+        output_mask: three booleans; a False puts None in its place and saves the work.
+
+    Returns:
+        (grad_input, grad_weight, grad_bias) of the shapes of input, weight and (C_out,). With an empty batch the
+        gradients of weight and bias are zero.
+
+    Raises:
+        TypeError, ValueError: as conv3d, and where grad_output's shape is not the output's.
+
+    Example:
+        >>> x, w = np.ones((1, 1, 4, 4, 4)), np.ones((2, 1, 3, 3, 3))
+        >>> gx, gw, gb = conv3d_backward(np.ones((1, 2, 2, 2, 2)), x, w)
+        >>> gx.shape, gw.shape, gb
+        ((1, 1, 4, 4, 4), (2, 1, 3, 3, 3), array([8., 8.]))
+
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv3d.html (its derivative)
+    """
+    x = args.floats(input, "input")
+    w = args.floats(weight, "weight", x)
+    shape, geometry = args.conv3d(x.shape, w.shape, stride, padding, dilation, groups)
+    return backward(grad_output, x, w, output_mask, shape, geometry, 5)
+
+
 def forward(x, w, bias, out, shape, geometry, ndim):
     """A convolution whose arguments are parsed; arrays with a batch have `ndim` dimensions."""
     b = None if bias is None else args.bias(bias, w.shape[0], x)
@@ -153,11 +219,12 @@ def forward(x, w, bias, out, shape, geometry, ndim):
         return result
     if b is not None:
         b = args.contiguous(b)
+    compute = volumes.conv3d_forward if ndim == 5 else images.conv2d_forward
     if args.repeats(x):  # one image is convolved, and copied
-        kernels.conv2d_forward(args.contiguous(x[:1]), args.contiguous(w), b, y[:1], *geometry)
+        compute(args.contiguous(x[:1]), args.contiguous(w), b, y[:1], *geometry)
         y[1:] = y[:1]
     else:
-        kernels.conv2d_forward(args.contiguous(x), args.contiguous(w), b, y, *geometry)
+        compute(args.contiguous(x), args.contiguous(w), b, y, *geometry)
     return result
 
 
@@ -173,15 +240,15 @@ def backward(grad_output, x, w, output_mask, shape, geometry, ndim):
     if want_input:
         grad_input = np.empty(x.shape, x.dtype)
         if not empty:
-            kernels.conv2d_backward_input(
-                gy, args.contiguous(w), grad_input if batched else grad_input[None], *geometry
-            )
+            compute = volumes.conv3d_backward_input if ndim == 5 else images.conv2d_backward_input
+            compute(gy, args.contiguous(w), grad_input if batched else grad_input[None], *geometry)
     if want_weight:
         if empty:
             grad_weight = np.zeros(w.shape, w.dtype)
         else:
             grad_weight = np.empty(w.shape, w.dtype)
-            kernels.conv2d_backward_weight(gy, args.contiguous(x if batched else x[None]), grad_weight, *geometry)
+            compute = volumes.conv3d_backward_weight if ndim == 5 else images.conv2d_backward_weight
+            compute(gy, args.contiguous(x if batched else x[None]), grad_weight, *geometry)
     if want_bias:
         grad_bias = bias_gradient(gy)
     return grad_input, grad_weight, grad_bias
@@ -192,5 +259,5 @@ def bias_gradient(gy):
     if not gy.size:
         return np.zeros(gy.shape[1], gy.dtype)
     grad_bias = np.empty(gy.shape[1], gy.dtype)
-    kernels.conv_backward_bias(gy, grad_bias)
+    images.conv_backward_bias(gy, grad_bias)
     return grad_bias

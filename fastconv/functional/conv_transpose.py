@@ -9,7 +9,8 @@ import numpy as np
 
 from fastconv import _arguments as args
 from fastconv.functional.conv import bias_gradient
-from fastconv.kernels import conv as kernels
+from fastconv.kernels import conv as images
+from fastconv.kernels import conv3d as volumes
 
 
 def conv_transpose1d(
@@ -164,6 +165,82 @@ def conv_transpose2d_backward(
     return _backward(grad_output, x, w, output_mask, shape, geometry, 4)
 
 
+def conv_transpose3d(
+    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, out=None
+):
+    """Spreads volumes with filters: torch.nn.functional.conv_transpose3d on arrays.
+
+    Args:
+        input: (N, C_in, D, H, W) or (C_in, D, H, W), float32 or float64.
+        weight: (C_in, C_out / groups, KD, KH, KW), of input's dtype.
+        bias: (C_out,) or None.
+        stride, dilation: an integer or three of at least 1.
+        padding: an integer or three of at least 0: so many voxels are left out on all sides of the output.
+        output_padding: an integer or three, each smaller than stride or dilation: voxels added behind.
+        groups: a divisor of C_in; each group of input channels feeds its own group of output channels.
+        out: a C-contiguous array for the result, which must not overlap an input.
+
+    Returns:
+        (N, C_out, OD, OH, OW), or (C_out, OD, OH, OW) for a volume without a batch, with
+        OD = (D - 1) * stride - 2 * padding + dilation * (KD - 1) + output_padding + 1. An empty batch gives the empty
+        result.
+
+    Raises:
+        TypeError: arrays other than float32 or float64, mixed dtypes, sizes that are not integers.
+        ValueError: shapes or sizes that do not fit together; the message names the argument, its value and the shape.
+
+    Example:
+        >>> x, w = np.ones((1, 1, 4, 4, 4), np.float32), np.ones((1, 2, 2, 2, 2), np.float32)
+        >>> conv_transpose3d(x, w, stride=2).shape
+        (1, 2, 8, 8, 8)
+
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose3d.html
+    """
+    x = args.floats(input, "input")
+    w = args.floats(weight, "weight", x)
+    shape, geometry = args.conv_transpose3d(x.shape, w.shape, stride, padding, output_padding, groups, dilation)
+    return _forward(x, w, bias, out, shape, geometry, 5)
+
+
+def conv_transpose3d_backward(
+    grad_output,
+    input,
+    weight,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    output_mask=(True, True, True),
+):
+    """The gradients of conv_transpose3d with respect to its input, weight and bias.
+
+    Args:
+        grad_output: the gradient of the output, of the output's shape.
+        input, weight, stride, padding, output_padding, groups, dilation: as given to conv_transpose3d.
+        output_mask: three booleans; a False puts None in its place and saves the work.
+
+    Returns:
+        (grad_input, grad_weight, grad_bias) of the shapes of input, weight and (C_out,). With an empty batch the
+        gradients of weight and bias are zero.
+
+    Raises:
+        TypeError, ValueError: as conv_transpose3d, and where grad_output's shape is not the output's.
+
+    Example:
+        >>> x, w = np.ones((1, 1, 4, 4, 4)), np.ones((1, 2, 2, 2, 2))
+        >>> gx, gw, gb = conv_transpose3d_backward(np.ones((1, 2, 8, 8, 8)), x, w, stride=2)
+        >>> gx.shape, gw.shape, gb
+        ((1, 1, 4, 4, 4), (1, 2, 2, 2, 2), array([512., 512.]))
+
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose3d.html (its derivative)
+    """
+    x = args.floats(input, "input")
+    w = args.floats(weight, "weight", x)
+    shape, geometry = args.conv_transpose3d(x.shape, w.shape, stride, padding, output_padding, groups, dilation)
+    return _backward(grad_output, x, w, output_mask, shape, geometry, 5)
+
+
 def _forward(x, w, bias, out, shape, geometry, ndim):
     """A transposed convolution whose arguments are parsed; arrays with a batch have `ndim` dimensions."""
     b = None if bias is None else args.bias(bias, shape[1 - ndim], x)
@@ -174,11 +251,12 @@ def _forward(x, w, bias, out, shape, geometry, ndim):
             x, y = x[None], y[None]
         if b is not None:
             b = args.contiguous(b)
+        compute = volumes.conv3d_backward_input if ndim == 5 else images.conv2d_backward_input
         if args.repeats(x):  # one image is spread, and copied
-            kernels.conv2d_backward_input(args.contiguous(x[:1]), args.contiguous(w), y[:1], *geometry, bias=b)
+            compute(args.contiguous(x[:1]), args.contiguous(w), y[:1], *geometry, bias=b)
             y[1:] = y[:1]
         else:
-            kernels.conv2d_backward_input(args.contiguous(x), args.contiguous(w), y, *geometry, bias=b)
+            compute(args.contiguous(x), args.contiguous(w), y, *geometry, bias=b)
     return result
 
 
@@ -194,13 +272,15 @@ def _backward(grad_output, x, w, output_mask, shape, geometry, ndim):
     if want_input:
         grad_input = np.empty(x.shape, x.dtype)
         if not empty:
-            kernels.conv2d_forward(gy, args.contiguous(w), None, grad_input if batched else grad_input[None], *geometry)
+            compute = volumes.conv3d_forward if ndim == 5 else images.conv2d_forward
+            compute(gy, args.contiguous(w), None, grad_input if batched else grad_input[None], *geometry)
     if want_weight:
         if empty:
             grad_weight = np.zeros(w.shape, w.dtype)
         else:
             grad_weight = np.empty(w.shape, w.dtype)
-            kernels.conv2d_backward_weight(args.contiguous(x if batched else x[None]), gy, grad_weight, *geometry)
+            compute = volumes.conv3d_backward_weight if ndim == 5 else images.conv2d_backward_weight
+            compute(args.contiguous(x if batched else x[None]), gy, grad_weight, *geometry)
     if want_bias:
         grad_bias = bias_gradient(gy)
     return grad_input, grad_weight, grad_bias

@@ -1,5 +1,9 @@
+from fastconv.kernels.frames cimport Frames
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport Axis
+
+cdef enum:
+    MOST_COLUMNS = 256           # of a block: longer rows are cut
 
 cdef struct Channels:
     # As Correlation; packed weights: (groups, blocks of width, depth, width).
@@ -7,6 +11,7 @@ cdef struct Channels:
     Py_ssize_t itemsize, images, groups, channels, outputs
     Axis rows, columns
     const char *source
+    Frames source_at, output_at
     int m                        # 0, or outputs of a tile of Winograd's minimal filtering along the rows: F(m, 7 - m), float32
     const char *weights          # packed; for Winograd (groups, blocks of lanes, channels * KH, 6, lanes)
     const char *bias             # (groups, whole blocks) of width elements each

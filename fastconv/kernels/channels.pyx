@@ -1,6 +1,6 @@
 """Correlation with the output channels in the lanes: for short rows of pixels and whole vectors of channels.
 
-    task: some rows of an image, and some output channels
+    task: some rows of an image, or a part of a long one, and some output channels
       pack the slab: the rows of all source channels that the block reads, padded (or read the source itself)
         run of pixels x one or two vectors of channels    channel_tile, over the whole depth
 
@@ -12,6 +12,7 @@ With Winograd's minimal filtering along the rows (m > 0) the slab is turned into
 """
 from cython.parallel cimport parallel, prange, threadid
 
+from fastconv.kernels.frames cimport frame_start, frames_end
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
@@ -19,12 +20,13 @@ cdef enum:
     SLAB_BYTES = 256 * 1024      # a part of the second-level cache; a slab has at least one output row
     TASKS_A_THREAD = 2
     POINTS = 6                   # of a tile of Winograd's
+    CACHE_LINE = 16              # points
 
 cdef struct Blocks:
-    Py_ssize_t rows, row_blocks, outputs, output_blocks, width, runs
+    Py_ssize_t rows, row_blocks, columns, column_blocks, outputs, output_blocks, width
+    Py_ssize_t most              # pixels, or tiles of them, of a run
     Py_ssize_t slab_bytes, point_bytes, stage_bytes
     Py_ssize_t step_h, step_w    # strides: a pixel is read for itself, so its neighbour may lie anywhere
-    Py_ssize_t tiles             # of a row, for Winograd
     Py_ssize_t line              # tiles of the whole slab of a channel, those between the rows included, in whole vectors
     bint direct                  # the source serves as its own slab: nothing lies outside
     bint outputs_first           # threads share out the output channels before the pixels: there are more weights than pixels
@@ -49,75 +51,86 @@ cdef void pack_lines(const Channels *job, const char *source, char *packed) noex
         leave_team(mode)
 
 
-cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
-                     Py_ssize_t stop, const char *base, Py_ssize_t pitch, const Py_ssize_t *offsets) noexcept nogil:
+cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t m0,
+                     Py_ssize_t stop, const char *base, Py_ssize_t pitch, const Py_ssize_t *offsets, char *output) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
-    cdef Py_ssize_t itemsize = job.itemsize, width = blocks.width, plane = job.OH * job.OW, m, r, run, p0, p1
+    cdef Py_ssize_t itemsize = job.itemsize, width = blocks.width, plane = job.output_at.channel, m, r, run, p0, p1
+    cdef Py_ssize_t runs = (columns + blocks.most - 1) // blocks.most
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, width)     # of the group in packed weights and bias
     for m from m0 <= m < stop by width:
         for r in range(rows):
-            for run in range(blocks.runs):
-                p0, p1 = job.OW * run // blocks.runs, job.OW * (run + 1) // blocks.runs
+            for run in range(runs):
+                p0, p1 = columns * run // runs, columns * (run + 1) // runs
                 kernel.channel_tile(
                     depth, width // kernel.lanes, p1 - p0, blocks.step_w,
                     base + (r * blocks.step_h * pitch + p0 * blocks.step_w) * itemsize, offsets,
                     job.weights + (first + m) * depth * itemsize, job.bias + (first + m) * itemsize, job.relu, min(width, stop - m),
-                    job.output + ((index * job.outputs + m) * plane + (row0 + r) * job.OW + p0) * itemsize, plane)
+                    output + (m * plane + r * job.OW + p0) * itemsize, plane)
 
 
-cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t m0,
-                    Py_ssize_t stop, const char *base, Py_ssize_t channel, const Py_ssize_t *offsets, char *points) noexcept nogil:
+cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t m0,
+                    Py_ssize_t stop, const char *base, Py_ssize_t channel, const Py_ssize_t *offsets, char *points,
+                    char *output) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
-    cdef Py_ssize_t lanes = kernel.lanes, plane = job.OH * job.OW, m, r, run, t0, c, depth = job.channels * job.rows.taps
+    cdef Py_ssize_t lanes = kernel.lanes, plane = job.output_at.channel, m, r, run, t0, c, depth = job.channels * job.rows.taps
     cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, lanes), pitch = job.columns.pitch
+    cdef Py_ssize_t tiles = (columns + job.m - 1) // job.m, runs = (tiles + blocks.most - 1) // blocks.most
     cdef char *stage = points + blocks.point_bytes
     for c in range(job.channels):
         kernel.line_points(job.m, (rows + job.rows.reach) * pitch // job.m, base + c * channel * 4, points + c * POINTS * blocks.line * 4,
                            blocks.line)
     for m from m0 <= m < stop by lanes:
         for r in range(rows):
-            for run in range(blocks.runs):
-                t0 = blocks.tiles * run // blocks.runs
+            for run in range(runs):
+                t0 = tiles * run // runs
                 if not kernel.line_tile(
-                        job.m, blocks.tiles * (run + 1) // blocks.runs - t0, depth, points + (r * pitch // job.m + t0) * 4, blocks.line,
+                        job.m, tiles * (run + 1) // runs - t0, depth, points + (r * pitch // job.m + t0) * 4, blocks.line,
                         offsets, job.weights + (first + m) * depth * POINTS * 4, job.bias + (first + m) * 4, job.relu,
-                        stage + (r * job.OW + t0 * job.m) * lanes * 4):
+                        stage + (r * columns + t0 * job.m) * lanes * 4):
                     job.doubtful[index // job.groups] = 1
-        kernel.turn_out(min(lanes, stop - m), 1, rows * job.OW, stage, 0,
-                        job.output + ((index * job.outputs + m) * plane + row0 * job.OW) * 4, plane, 0)
+        if columns == job.OW:            # the rows are one
+            kernel.turn_out(min(lanes, stop - m), 1, rows * columns, stage, 0, output + m * plane * 4, plane, 0)
+        else:
+            kernel.turn_out(min(lanes, stop - m), rows, columns, stage, columns * lanes, output + m * plane * 4, plane, job.OW)
 
 
 cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
-    cdef Py_ssize_t places = job.images * job.groups * blocks.row_blocks
+    cdef Py_ssize_t places = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
     cdef Py_ssize_t block = task // places if blocks.outputs_first else task % blocks.output_blocks
     cdef Py_ssize_t place = task % places if blocks.outputs_first else task // blocks.output_blocks
-    cdef Py_ssize_t m0 = block * blocks.outputs, row0 = place % blocks.row_blocks * blocks.rows, index = place // blocks.row_blocks
-    cdef Py_ssize_t rows = min(blocks.rows, job.OH - row0), stop = min(job.outputs, m0 + blocks.outputs)
-    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, pitch = job.columns.pitch
+    cdef Py_ssize_t m0 = block * blocks.outputs, stop = min(job.outputs, m0 + blocks.outputs)
+    cdef Py_ssize_t column0 = place % blocks.column_blocks * blocks.columns, columns = min(blocks.columns, job.OW - column0)
+    cdef Py_ssize_t row0 = place // blocks.column_blocks % blocks.row_blocks * blocks.rows, rows = min(blocks.rows, job.OH - row0)
+    cdef Py_ssize_t index = place // blocks.column_blocks // blocks.row_blocks
+    cdef Py_ssize_t source_plane = job.source_at.channel, pitch = job.columns.pitch
+    cdef Py_ssize_t start = frame_start(&job.source_at, index // job.groups, index % job.groups), size = job.rows.size * job.columns.size
     cdef const char *base = slab
-    cdef const char *source = job.source + index * job.channels * source_plane * job.itemsize
+    cdef const char *source = job.source + start * job.itemsize
     cdef Py_ssize_t channel = slab_channel(&job.rows, &job.columns, kernel.lanes)
+    cdef char *output = job.output + (frame_start(&job.output_at, index // job.groups, index % job.groups)
+                                      + row0 * job.OW + column0) * job.itemsize
     cdef bint direct = blocks.direct
     if job.m > 0 and direct:         # what is read behind the rows has to be there
-        direct = 3 * job.m * kernel.lanes <= (job.images * job.groups - index - 1) * job.channels * source_plane
+        direct = (start + (job.channels - 1) * source_plane + size + 3 * job.m * kernel.lanes
+                  <= frames_end(&job.source_at, job.images, job.groups, job.channels, size))
     if direct:
         pitch, channel = job.columns.size, source_plane
-        base = source + ((row0 * blocks.step_h + job.rows.first) * pitch + job.columns.first) * job.itemsize
+        base = source + ((row0 * blocks.step_h + job.rows.first) * pitch + column0 * blocks.step_w + job.columns.first) * job.itemsize
     else:
         slab_pack(kernel, job.itemsize, &job.rows, &job.columns, source, job.channels, source_plane, row0 * blocks.step_h,
-                  span(rows, blocks.step_h), 0, span(job.OW, blocks.step_w), 0, slab)
+                  span(rows, blocks.step_h), column0 * blocks.step_w, span(columns, blocks.step_w), 0, slab)
     if job.m > 0:
-        run_lines(job, blocks, index, row0, rows, m0, stop, base, channel, offsets, slab + blocks.slab_bytes)
+        run_lines(job, blocks, index, rows, columns, m0, stop, base, channel, offsets, slab + blocks.slab_bytes, output)
     else:
-        run_pixels(job, blocks, index, row0, rows, m0, stop, base, pitch, offsets)
+        run_pixels(job, blocks, index, rows, columns, m0, stop, base, pitch, offsets, output)
 
 
 cdef void fill_offsets(const Channels *job, const Blocks *blocks, Py_ssize_t *offsets) noexcept nogil:
     """Where each step of the depth reads, in the source itself, in the slab, or in the points."""
     cdef Py_ssize_t plane = slab_plane(&job.rows, &job.columns, job.kernel.lanes), c, th, tw, k = 0
-    cdef Py_ssize_t stride = job.rows.size * job.columns.size
+    cdef Py_ssize_t stride = job.source_at.channel
     if not blocks.direct:
         stride = slab_channel(&job.rows, &job.columns, job.kernel.lanes)
     for c in range(job.channels):
@@ -140,10 +153,12 @@ cdef void measure_points(const Channels *job, Blocks *blocks) noexcept nogil:
     cdef Py_ssize_t lanes = job.kernel.lanes
     blocks.point_bytes = blocks.stage_bytes = 0
     if job.m > 0:
-        blocks.line = ceil_to(job.rows.pitch * job.columns.pitch // job.m, lanes)
+        # An odd number of cache lines, lest the points of all channels fall on the same few.
+        blocks.line = ceil_to(job.rows.pitch * job.columns.pitch // job.m, max(lanes, CACHE_LINE))
+        blocks.line += CACHE_LINE if blocks.line // CACHE_LINE % 2 == 0 else 0
         blocks.point_bytes = ceil_to(job.channels * POINTS * blocks.line * 4, 64)
         # The last tile of a row may reach beyond it.
-        blocks.stage_bytes = (blocks.rows * job.OW + job.m) * lanes * 4
+        blocks.stage_bytes = (blocks.rows * blocks.columns + job.m) * lanes * 4
 
 
 cdef Py_ssize_t span(Py_ssize_t outputs, Py_ssize_t step) noexcept nogil:
@@ -167,7 +182,7 @@ cdef int channels(Channels *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Blocks blocks
     cdef Py_ssize_t lanes = job.kernel.lanes, depth = job.channels * job.rows.taps * job.columns.taps
-    cdef Py_ssize_t tasks, task, most, wanted, table_bytes = ceil_to(depth * sizeof(Py_ssize_t), 64), a_thread
+    cdef Py_ssize_t tasks, task, wanted, table_bytes = ceil_to(depth * sizeof(Py_ssize_t), 64), a_thread
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef int threads
@@ -177,25 +192,22 @@ cdef int channels(Channels *job) noexcept nogil:
     blocks.step_h, blocks.step_w = job.rows.step, job.columns.step
     job.rows.step = job.columns.step = 1             # the slab is a plain copy with its padding, whatever the stride
     blocks.width = lanes if job.m > 0 else channels_width(job.kernel, job.outputs)
-    if job.m > 0:
-        blocks.tiles = (job.OW + job.m - 1) // job.m
-        blocks.runs = (blocks.tiles + job.kernel.line_tiles - 1) // job.kernel.line_tiles
-    else:
-        most = job.kernel.channel_pixels[blocks.width // lanes - 1]
-        blocks.runs = (job.OW + most - 1) // most
+    blocks.most = job.kernel.line_tiles if job.m > 0 else job.kernel.channel_pixels[blocks.width // lanes - 1]
+    blocks.column_blocks = (job.OW + MOST_COLUMNS - 1) // MOST_COLUMNS
+    blocks.columns = (job.OW + blocks.column_blocks - 1) // blocks.column_blocks
     blocks.direct = (job.rows.first >= 0 and job.columns.first >= 0
                      and (job.OH - 1) * blocks.step_h + job.rows.first + job.rows.reach < job.rows.size
                      and (job.OW - 1) * blocks.step_w + job.columns.first + job.columns.reach < job.columns.size)
-    axis_layout(&job.columns, span(job.OW, blocks.step_w), False)
+    axis_layout(&job.columns, span(blocks.columns, blocks.step_w), False)
     if job.m > 0:                        # tiles begin anew in each row, and the last one reads no other row
-        job.columns.pitch = ceil_to(blocks.tiles * job.m + POINTS - job.m, job.m)
+        job.columns.pitch = ceil_to(ceil_to(blocks.columns, job.m) + POINTS - job.m, job.m)
         blocks.direct = blocks.direct and job.columns.pitch == job.columns.size
     set_rows(job, &blocks, job.OH)
     while blocks.rows > 1 and slab_channel(&job.rows, &job.columns, lanes) * job.channels * job.itemsize > SLAB_BYTES:
         set_rows(job, &blocks, (blocks.rows + 1) // 2)
     set_rows(job, &blocks, (job.OH + blocks.row_blocks - 1) // blocks.row_blocks)
     threads = threads_for(<double> job.images * job.groups * job.outputs * job.OH * job.OW * depth)
-    tasks = job.images * job.groups * blocks.row_blocks
+    tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
     wanted = max(1, (TASKS_A_THREAD * threads + tasks - 1) // tasks) if threads > 1 else 1
     blocks.outputs_first = job.outputs * depth > job.images * job.channels * job.rows.size * job.columns.size
     if blocks.outputs_first:
@@ -204,7 +216,7 @@ cdef int channels(Channels *job) noexcept nogil:
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
     if tasks * blocks.output_blocks < threads and blocks.rows > 1:
         set_rows(job, &blocks, (blocks.rows + threads - 1) // threads)
-    tasks = job.images * job.groups * blocks.row_blocks * blocks.output_blocks
+    tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks * blocks.output_blocks
     threads = <int> min(threads, tasks)
     a_thread = blocks.slab_bytes + blocks.point_bytes + ceil_to(blocks.stage_bytes, 64)
     workspace = <char *> allocate(table_bytes + threads * a_thread)

@@ -1,3 +1,4 @@
+from fastconv.kernels.frames cimport Frames
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport Axis
 
@@ -11,12 +12,13 @@ cdef struct Correlation:
     Py_ssize_t channels          # of the source, a group
     Py_ssize_t outputs           # output channels, a group
     Axis rows, columns           # the source's axes and taps
-    const char *source           # (images, groups * channels, rows.size, columns.size)
+    const char *source           # (images, groups * channels, rows.size, columns.size), or as the frames say
+    Frames source_at, output_at
     const char *weights
     const char *bias             # (groups * outputs) or NULL
     int relu                     # whether negative outputs become zero
     bint panels                  # pack panels across rows of pixels; otherwise every vector lies in one row
-    char *output                 # (images, groups * outputs, height, width)
+    char *output                 # (images, groups * outputs, height, width), or as the frames say
     Py_ssize_t height, width
     Py_ssize_t grid_rows, grid_columns   # the outputs that are computed: rows row0, row0 + row_step, ...
     Py_ssize_t row0, row_step, column0, column_step

@@ -12,6 +12,7 @@ tiles and threads change no bit of the result.
 """
 from cython.parallel cimport parallel, prange, threadid
 
+from fastconv.kernels.frames cimport frame_start, frames_end
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_segment, fc_tile, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
@@ -158,12 +159,13 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
     cdef Py_ssize_t outputs = min(blocks.outputs, job.outputs - m0)
     cdef Py_ssize_t taps = job.rows.taps * job.columns.taps
     cdef Py_ssize_t depth = job.channels * taps
-    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size
-    cdef const char *source = job.source + (image * job.groups + group) * job.channels * source_plane * itemsize
-    cdef const char *source_end = job.source + job.images * job.groups * job.channels * source_plane * itemsize
+    cdef Py_ssize_t source_plane = job.source_at.channel
+    cdef const char *source = job.source + frame_start(&job.source_at, image, group) * itemsize
+    cdef const char *source_end = job.source + itemsize * frames_end(&job.source_at, job.images, job.groups, job.channels,
+                                                                     job.rows.size * job.columns.size)
     cdef const char *weights = job.weights + (group * ceil_to(job.outputs, kernel.tile_rows) + m0) * depth * itemsize
     cdef const char *bias = NULL
-    cdef char *output = job.output + ((image * job.groups + group) * job.outputs + m0) * job.height * job.width * itemsize
+    cdef char *output = job.output + (frame_start(&job.output_at, image, group) + m0 * job.output_at.channel) * itemsize
     cdef Py_ssize_t top = row0 * job.rows.step + job.rows.first
     cdef Py_ssize_t left = column0 * job.columns.step + job.columns.first
     cdef Py_ssize_t slab_channels, channel_stride, pitch, c0, channels, k0, k, part, i, vectors, pixels, p, j, r, q, length, segments
@@ -189,7 +191,7 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
     if blocks.staged:
         tile.output_row = rows * columns
     else:
-        tile.output_row = job.height * job.width
+        tile.output_row = job.output_at.channel
         stage = output + ((job.row0 + row0) * job.width + job.column0 + column0) * itemsize
     pixels = rows * columns
     for c0 from 0 <= c0 < job.channels by slab_channels:
@@ -251,7 +253,7 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
             for r in range(rows):
                 kernel.copy_strided(
                     columns, stage + (i * rows + r) * columns * itemsize, 1,
-                    output + (i * job.height * job.width + (job.row0 + (row0 + r) * job.row_step) * job.width
+                    output + (i * job.output_at.channel + (job.row0 + (row0 + r) * job.row_step) * job.width
                               + job.column0 + column0 * job.column_step) * itemsize, job.column_step)
 
 

@@ -2,6 +2,7 @@ cdef struct Shape:
     # One layer, a group: what the choice of a dataflow may depend on.
     Py_ssize_t itemsize, lanes
     Py_ssize_t groups, channels, outputs     # channels and outputs: a group
+    Py_ssize_t planes            # slices of a filter of volumes, each with its own of the channels; else 1
     Py_ssize_t H, W, KH, KW, OH, OW
     Py_ssize_t stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
     bint transposed              # the gradient of the input: H, W are the gradient's, OH, OW the input's

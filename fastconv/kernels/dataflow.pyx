@@ -3,6 +3,7 @@
 Each dataflow has a cost: the cycles that a multiply-add of the direct sum takes, per lane. A register tile at full speed costs 1. The
 choice depends on the layer's shape alone, never on the batch or the threads, because Winograd's bits differ from a direct sum's.
 """
+from fastconv.kernels.channels cimport MOST_COLUMNS
 from fastconv.kernels.slab cimport ceil_to
 from fastconv.kernels.winograd cimport MOST_CHANNELS
 
@@ -11,6 +12,7 @@ WEIGHT_NAMES = ("lanes", "product", "filters", "winograd4", "winograd3", "winogr
 
 
 cdef enum:
+    FIRST_BYTES = 32 * 1024          # of the first-level cache
     CACHE_BYTES = 20 * 1024 * 1024   # of the last-level cache
     WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
@@ -46,14 +48,14 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
                 and shape.channels * (1 if shape.transposed else shape.stride_h * shape.stride_w) <= MOST_CHANNELS)
     if shape.transposed and shape.stride_h * shape.stride_w > 1:
         return dataflow == PANELS        # phase by phase
-    if line_tile(dataflow) > 0 and (shape.transposed or shape.itemsize != 4 or line_tile(dataflow) + shape.KW != 7
+    if line_tile(dataflow) > 0 and (shape.itemsize != 4 or line_tile(dataflow) + shape.KW != 7
                                     or shape.stride_h * shape.stride_w * shape.dil_h * shape.dil_w > 1):
         return False
     if dataflow == FILTERS:
-        return shape.channels == 1
+        return shape.channels == 1 or (shape.channels == shape.planes and not shape.transposed)
     if dataflow == CHANNELS or line_tile(dataflow) > 0:
         return ((1 if dataflow == CHANNELS else 2) * shape.channels * shape.itemsize * ((shape.KH - 1) * shape.dil_h + 1)
-                * ((shape.OW - 1) * shape.stride_w + (shape.KW - 1) * shape.dil_w + 1) <= CHANNELS_BYTES)
+                * ((min(shape.OW, MOST_COLUMNS) - 1) * shape.stride_w + (shape.KW - 1) * shape.dil_w + 1) <= CHANNELS_BYTES)
     return True
 
 
@@ -107,10 +109,13 @@ cdef double channel_cost(const Shape *shape) noexcept nogil:
 
 cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
     """6 multiply-adds for m outputs of KW taps (with 16 registers nearly a load each); making points of a vector of pixels costs about 26
-    steps, of weights 150."""
+    steps, of weights 150. Where no rows share them, points and weights of many channels come from the second-level cache: twice as long."""
     cdef Py_ssize_t tiles = ceil_to(shape.OW, m) // m, depth = shape.channels * shape.KH * shape.KW
     cdef double pixels = <double> shape.OH * shape.OW, lanes = filled(shape.outputs, shape.lanes)
-    return (lanes * (6.9 if shape.lanes * shape.itemsize >= WIDE_BYTES else 10.5) * tiles / (shape.KW * shape.OW) + 10.0 / depth
+    cdef double step = 6.9 if shape.lanes * shape.itemsize >= WIDE_BYTES else 10.5
+    if shape.KH == 1 and 6 * (shape.lanes * 4 + 64) * shape.channels > FIRST_BYTES:
+        step *= 2
+    return (lanes * step * tiles / (shape.KW * shape.OW) + 10.0 / depth
             + 26.0 * tiles / (<double> shape.outputs * shape.KH * shape.KW * shape.OW)
             + (0 if prepared else 150 * lanes / (shape.KW * pixels))
             + (0.08 if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
@@ -175,8 +180,8 @@ cdef int weight_tile(int dataflow) noexcept nogil:
 cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil:
     cdef int forward = WINOGRAD4 if dataflow == TILES4 else WINOGRAD3 if dataflow == TILES3 else WINOGRAD2
     if dataflow == PLANES:
-        return (shape.channels == 1 and shape.KH == 3 and shape.KW == 3 and shape.stride_h == shape.stride_w and shape.stride_h <= 2
-                and shape.dil_h == 1 and shape.dil_w == 1)
+        return (shape.channels == shape.planes and shape.KH == 3 and shape.KW == 3 and shape.stride_h == shape.stride_w
+                and shape.stride_h <= 2 and shape.dil_h == 1 and shape.dil_w == 1)
     return weight_tile(dataflow) == 0 or possible(shape, forward)
 
 

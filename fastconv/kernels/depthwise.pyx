@@ -12,6 +12,7 @@ cut into parts only where there are few filters, and into a number that follows 
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
 
+from fastconv.kernels.frames cimport frame_start
 from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release, threads_for
 from fastconv.kernels.slab cimport (
     Axis, axis_layout, axis_measure, axis_release, axis_start, ceil_div, slab_channel, slab_pack, slab_plane, tap_offset,
@@ -39,6 +40,15 @@ cdef struct Phases:
     Py_ssize_t slab_bytes, stage_bytes
 
 
+cdef const char *gradient_of(const Turned *job, Py_ssize_t plane, Py_ssize_t filter) noexcept nogil:
+    return job.gradient + (frame_start(&job.gradient_at, plane // job.groups, plane % job.groups)
+                           + filter * job.gradient_at.channel) * job.itemsize
+
+
+cdef char *output_of(const Turned *job, Py_ssize_t plane) noexcept nogil:
+    return job.output + frame_start(&job.output_at, plane // job.groups, plane % job.groups) * job.itemsize
+
+
 cdef const char *bias_of(const Turned *job, Py_ssize_t plane) noexcept nogil:
     if job.bias == NULL:
         return NULL
@@ -55,12 +65,12 @@ cdef void turned_rows(const Turned *job, Py_ssize_t plane, Py_ssize_t row0, Py_s
     cdef const char *weight
     cdef const char *gradient
     cdef const char *bias = bias_of(job, plane)
-    cdef char *output = job.output + (plane * job.OH + row0) * job.OW * job.itemsize
+    cdef char *output = output_of(job, plane) + row0 * job.OW * job.itemsize
     if bias != NULL and job.stride_h == 2:
         fill_value(job, rows * job.OW, bias, output)
     for f in range(job.filters):
         weight = weights + (plane % job.groups * job.filters + f) * 9 * job.itemsize
-        gradient = job.gradient + (plane * job.filters + f) * job.H * job.W * job.itemsize
+        gradient = gradient_of(job, plane, f)
         if job.stride_h == 1:
             job.kernel.filter3x3(1, rows, job.OW, gradient, job.H, job.W, row0 + job.pad_h - 2, job.pad_w - 2, weight,
                                  bias if f == 0 else NULL, 0, f > 0, output)
@@ -83,9 +93,9 @@ cdef void phase_rows(const Turned *job, const Phases *phases, Py_ssize_t plane, 
         if f > 0:
             bias = NULL
         slab_pack(job.kernel, itemsize, &phases.rows, &phases.columns,
-                  job.gradient + (plane * job.filters + f) * job.H * job.W * itemsize, 1, 0, row0, rows, 0, columns, 0, slab)
+                  gradient_of(job, plane, f), 1, 0, row0, rows, 0, columns, 0, slab)
         if plain:
-            target = job.output + (plane * job.OH + row0) * job.OW * itemsize
+            target = output_of(job, plane) + row0 * job.OW * itemsize
             job.kernel.filter_taps(rows, columns, taps, slab, phases.columns.pitch, phases.offsets,
                                    weights + (plane % job.groups * job.filters + f) * taps * itemsize, bias, 0,
                                    stage if f > 0 else target, columns)
@@ -102,7 +112,7 @@ cdef void phase_rows(const Turned *job, const Phases *phases, Py_ssize_t plane, 
                                        stage + b * rows * columns * itemsize, columns)
             for r in range(here):
                 row = stage + r * columns * itemsize
-                target = job.output + (plane * job.OH + (row0 + r) * job.stride_h + a) * job.OW * itemsize
+                target = output_of(job, plane) + ((row0 + r) * job.stride_h + a) * job.OW * itemsize
                 if job.stride_w == 2:
                     job.kernel.weave(job.OW, row, row + rows * columns * itemsize, f > 0, target)
                     continue
@@ -228,24 +238,26 @@ cdef int depthwise_input(const Turned *job) noexcept nogil:
 
 cdef void sum_part(const WeightGradient *job, Py_ssize_t filter, Py_ssize_t blocks, Py_ssize_t first, Py_ssize_t last, char *sums,
                    char *weight) noexcept nogil:
-    """One filter's sum over the blocks of rows first..last - 1 of all images."""
+    """One filter's sum over the blocks of rows first..last - 1 of all images; filters: (groups, outputs, channels)."""
     cdef Py_ssize_t piece, image, row0, row1, vectors = job.kernel.lanes * job.itemsize
-    cdef Py_ssize_t plane = job.rows.size * job.columns.size
+    cdef Py_ssize_t output = filter // job.channels % job.outputs, group = filter // job.channels // job.outputs
     memset(sums, 0, 9 * vectors)
     for piece in range(first, last):
         image = piece // blocks
         row0, row1 = job.grid_rows * (piece % blocks) // blocks, job.grid_rows * (piece % blocks + 1) // blocks
         job.kernel.weight3x3(
             <int> job.rows.step, row1 - row0, job.grid_columns,
-            job.gradient + ((image * job.groups * job.outputs + filter) * job.grid_rows + row0) * job.grid_columns * job.itemsize,
-            job.source + (image * job.groups + filter // job.outputs) * plane * job.itemsize, job.rows.size, job.columns.size,
+            job.gradient + (frame_start(&job.gradient_at, image, group) + output * job.gradient_at.channel
+                            + row0 * job.grid_columns) * job.itemsize,
+            job.source + (frame_start(&job.source_at, image, group) + filter % job.channels * job.source_at.channel) * job.itemsize,
+            job.rows.size, job.columns.size,
             row0 * job.rows.step + job.rows.offset[0], job.columns.offset[0], sums)
     job.kernel.weight_sums(9, sums, weight)
 
 
 cdef int depthwise_weight(WeightGradient *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
-    cdef Py_ssize_t filters = job.groups * job.outputs, blocks = row_blocks(filters * job.images, job.grid_rows)
+    cdef Py_ssize_t filters = job.groups * job.outputs * job.channels, blocks = row_blocks(filters * job.images, job.grid_rows)
     cdef Py_ssize_t pieces = job.images * blocks, parts = min(pieces, (FEW_TASKS + filters - 1) // filters), task, part
     cdef Py_ssize_t vectors = 9 * job.kernel.lanes * job.itemsize
     cdef int threads = <int> min(threads_for(<double> job.images * filters * job.grid_rows * job.grid_columns * 9), filters * parts)

@@ -1,8 +1,9 @@
 """Depthwise convolution with any channel multiplier, and filters on images of one channel: there is no depth to share pixels over,
 so each filter runs alone: 3 x 3 at stride 1 or 2 on the image as it lies, any other over a padded block of rows that stays in the
-first-level cache."""
+first-level cache. A filter of a volume has several slices, which are channels here."""
 from cython.parallel cimport parallel, prange, threadid
 
+from fastconv.kernels.frames cimport frame_start
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, slab_channel, slab_pack, slab_plane, tap_offset
 
@@ -24,34 +25,38 @@ cdef bint is_dense(const Axis *axis, Py_ssize_t step) noexcept nogil:
 cdef void run_task(const Filters *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t itemsize = job.itemsize, taps = job.rows.taps * job.columns.taps
+    cdef Py_ssize_t depth = job.channels * taps
     cdef Py_ssize_t column0 = task % blocks.column_blocks * blocks.columns
     cdef Py_ssize_t row0 = task // blocks.column_blocks % blocks.row_blocks * blocks.rows
     cdef Py_ssize_t plane = task // blocks.column_blocks // blocks.row_blocks
     cdef Py_ssize_t rows = min(blocks.rows, job.OH - row0), columns = min(blocks.columns, job.OW - column0)
-    cdef Py_ssize_t m, filter
+    cdef Py_ssize_t image = plane // job.groups, group = plane % job.groups, m, filter, c
+    cdef const char *source = job.source + frame_start(&job.source_at, image, group) * itemsize
+    cdef char *output = job.output + (frame_start(&job.output_at, image, group) + row0 * job.OW + column0) * itemsize
     if blocks.dense:
         for m in range(job.outputs):
-            filter = plane % job.groups * job.outputs + m
-            kernel.filter3x3(
-                <int> job.rows.step, rows, job.OW, job.source + plane * job.rows.size * job.columns.size * itemsize,
-                job.rows.size, job.columns.size, row0 * job.rows.step + job.rows.first, job.columns.first,
-                job.weights + filter * taps * itemsize, job.bias + filter * itemsize if job.bias != NULL else NULL, job.relu, 0,
-                job.output + ((plane * job.outputs + m) * job.OH + row0) * job.OW * itemsize)
+            filter = group * job.outputs + m
+            for c in range(job.channels):
+                kernel.filter3x3(
+                    <int> job.rows.step, rows, job.OW, source + c * job.source_at.channel * itemsize, job.rows.size, job.columns.size,
+                    row0 * job.rows.step + job.rows.first, job.columns.first, job.weights + (filter * depth + c * taps) * itemsize,
+                    job.bias + filter * itemsize if job.bias != NULL and c == 0 else NULL, job.relu and c == job.channels - 1, c > 0,
+                    output + m * job.output_at.channel * itemsize)
         return
-    slab_pack(kernel, itemsize, &job.rows, &job.columns, job.source + plane * job.rows.size * job.columns.size * itemsize, 1, 0,
-              row0, rows, column0, columns, 0, slab)
+    slab_pack(kernel, itemsize, &job.rows, &job.columns, source, job.channels, job.source_at.channel, row0, rows, column0, columns, 0, slab)
     for m in range(job.outputs):
-        filter = plane % job.groups * job.outputs + m
-        kernel.filter_taps(rows, columns, taps, slab, job.columns.pitch, offsets, job.weights + filter * taps * itemsize,
+        filter = group * job.outputs + m
+        kernel.filter_taps(rows, columns, depth, slab, job.columns.pitch, offsets, job.weights + filter * depth * itemsize,
                            job.bias + filter * itemsize if job.bias != NULL else NULL, job.relu,
-                           job.output + (((plane * job.outputs + m) * job.OH + row0) * job.OW + column0) * itemsize, job.OW)
+                           output + m * job.output_at.channel * itemsize, job.OW)
 
 
 cdef int filters(Filters *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Blocks blocks
     cdef Py_ssize_t lanes = job.kernel.lanes, taps = job.rows.taps * job.columns.taps
-    cdef Py_ssize_t tasks, task, t, slab_bytes, table_bytes = (taps * sizeof(Py_ssize_t) + 63) // 64 * 64
+    cdef Py_ssize_t depth = job.channels * taps
+    cdef Py_ssize_t tasks, task, t, slab_bytes, table_bytes = (depth * sizeof(Py_ssize_t) + 63) // 64 * 64
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef int threads
@@ -64,20 +69,20 @@ cdef int filters(Filters *job) noexcept nogil:
     axis_layout(&job.columns, blocks.columns, False)
     blocks.rows = job.OH
     axis_layout(&job.rows, blocks.rows, False)
-    while blocks.rows > 8 and slab_channel(&job.rows, &job.columns, lanes) * job.itemsize > SLAB_BYTES:
+    while blocks.rows > 8 and job.channels * slab_channel(&job.rows, &job.columns, lanes) * job.itemsize > SLAB_BYTES:
         blocks.rows = (blocks.rows + 15) // 16 * 8       # halves, in whole steps of the kernel
         axis_layout(&job.rows, blocks.rows, False)
     blocks.row_blocks = (job.OH + blocks.rows - 1) // blocks.rows
     tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
-    threads = <int> min(threads_for(<double> tasks * blocks.rows * blocks.columns * job.outputs * taps), tasks)
-    slab_bytes = ((slab_channel(&job.rows, &job.columns, lanes) + 2 * lanes) * job.itemsize + 63) // 64 * 64
+    threads = <int> min(threads_for(<double> tasks * blocks.rows * blocks.columns * job.outputs * depth), tasks)
+    slab_bytes = ((job.channels * slab_channel(&job.rows, &job.columns, lanes) + 2 * lanes) * job.itemsize + 63) // 64 * 64
     workspace = <char *> allocate(table_bytes + threads * slab_bytes)
     if workspace == NULL:
         return -1
     offsets = <Py_ssize_t *> workspace
-    for t in range(taps):
-        offsets[t] = tap_offset(&job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), t // job.columns.taps,
-                                t % job.columns.taps)
+    for t in range(depth):
+        offsets[t] = t // taps * slab_channel(&job.rows, &job.columns, lanes) + tap_offset(
+            &job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), t % taps // job.columns.taps, t % job.columns.taps)
     if threads == 1:                     # a team of one would cost as much as a small layer
         for task in range(tasks):
             run_task(job, &blocks, task, workspace + table_bytes, offsets)

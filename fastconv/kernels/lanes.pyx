@@ -369,7 +369,7 @@ cdef class Network:
         cdef const Maps *last = &self.net.operations[self.net.count - 1].target
         cdef Py_ssize_t features = last.C * last.H * last.W
         cdef char *arena
-        cdef unsigned int mode
+        cdef unsigned int mode = 0
         with parallel(num_threads=threads):
             mode = enter_team()
             for chunk in prange(chunks, schedule="static"):
@@ -418,7 +418,7 @@ cdef class Network:
     cdef void _run(self, const Batch *batch, Py_ssize_t chunks, Py_ssize_t shards, int threads, double share, bint squared,
                    bint train) noexcept nogil:
         cdef Py_ssize_t shard, i
-        cdef unsigned int mode
+        cdef unsigned int mode = 0
         if train:
             self._pack()
         with parallel(num_threads=threads):

@@ -2,12 +2,14 @@ from fastconv.kernels.arrays cimport Array
 from fastconv.kernels.channels cimport Channels
 from fastconv.kernels.correlation cimport Correlation
 from fastconv.kernels.dataflow cimport Shape
+from fastconv.kernels.frames cimport Frames
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport Axis
 from fastconv.kernels.winograd cimport Winograd
 
 cdef struct Layer:
     Shape shape
+    Frames source_at, output_at
     const fc_kernels *kernel
     int dataflow
     int relu
@@ -17,6 +19,7 @@ cdef struct Layer:
     char *packed_bias            # the bias likewise
     char *phases                 # the weights of a strided layer by phases, for Winograd, or NULL
 
+cdef void start_layer(Layer *layer, const Shape *shape, const char *weights) noexcept
 cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h,
                    Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w,
                    Py_ssize_t groups) noexcept

@@ -6,28 +6,39 @@ from fastconv.kernels.arrays cimport Array
 from fastconv.kernels.channels cimport Channels, channels_width, pack_lines
 from fastconv.kernels.correlation cimport Correlation
 from fastconv.kernels.dataflow cimport CHANNELS, FILTERS, PANELS, Shape, choose, line_tile, winograd_taps, winograd_tile
-from fastconv.kernels.planes cimport Planes, planes_channels
+from fastconv.kernels.frames cimport Frames, frames_plain
+from fastconv.kernels.planes cimport Planes, planes_channels, planes_of
 from fastconv.kernels.runtime cimport allocate, enter_team, kernels, leave_team, release, threads_for, winograd_allowed
 from fastconv.kernels.slab cimport Axis, axis_start
 from fastconv.kernels.winograd cimport Winograd, pack_winograd, phase_filters, winograd_size
 
 
-cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h,
-                   Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
-    layer.shape = Shape(
-        itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, H=H, W=W, KH=w.shape[2],
-        KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w,
-        dil_h=dil_h, dil_w=dil_w, transposed=False)
-    layer.weights, layer.bias = w.data, NULL
+cdef void start_layer(Layer *layer, const Shape *shape, const char *weights) noexcept:
+    layer.shape = shape[0]
+    layer.source_at = frames_plain(shape.groups, shape.channels, shape.H * shape.W)
+    layer.output_at = frames_plain(shape.groups, shape.outputs, shape.OH * shape.OW)
+    layer.weights, layer.bias = weights, NULL
     layer.packed = layer.packed_bias = layer.phases = NULL
     layer.relu = 0
+
+
+cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h,
+                   Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
+    cdef Shape shape = Shape(
+        itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, planes=1, H=H, W=W,
+        KH=w.shape[2], KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w,
+        dil_h=dil_h, dil_w=dil_w, transposed=False)
+    start_layer(layer, &shape, w.data)
 
 
 cdef void transpose(Layer *layer) noexcept:
     """From a layer to the gradient of its input: source and target change places."""
     cdef Shape *shape = &layer.shape
+    cdef Frames source_at = layer.source_at
     shape.channels, shape.outputs = shape.outputs, shape.channels
     shape.H, shape.W, shape.OH, shape.OW = shape.OH, shape.OW, shape.H, shape.W
+    layer.source_at = layer.output_at
+    layer.output_at = source_at
     shape.transposed = True
 
 
@@ -85,6 +96,7 @@ cdef void describe_correlation(const Layer *layer, Correlation *job) noexcept no
     job.kernel, job.itemsize = layer.kernel, shape.itemsize
     job.groups, job.channels, job.outputs = shape.groups, shape.channels, shape.outputs
     job.weights, job.bias, job.relu, job.panels = layer.packed, layer.bias, layer.relu, layer.dataflow == PANELS
+    job.source_at, job.output_at = layer.source_at, layer.output_at
     job.height = job.grid_rows = shape.OH
     job.width = job.grid_columns = shape.OW
     job.row0, job.column0, job.row_step, job.column_step = 0, 0, 1, 1
@@ -95,8 +107,8 @@ cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
     """Phases of a strided layer are channels: of the source, or (for the gradient of the input) of the output."""
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t r = winograd_taps(shape), taps = r * r, row, column
-    cdef Planes image = Planes(data=NULL, channels=shape.channels, H=shape.H, W=shape.W, step_h=shape.stride_h, step_w=shape.stride_w,
-                               pad_h=shape.pad_h, pad_w=shape.pad_w)
+    cdef Planes image = planes_of(NULL, &layer.source_at, shape.channels, shape.H, shape.W, shape.stride_h, shape.stride_w, shape.pad_h,
+                                  shape.pad_w)
     job.kernel, job.m, job.r = layer.kernel, winograd_tile(layer.dataflow), <int> r
     job.packed, job.bias, job.relu, job.flipped = layer.packed, layer.packed_bias, layer.relu, shape.transposed
     job.weights = layer.weights
@@ -104,7 +116,7 @@ cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
         job.weights = layer.phases
     if not shape.transposed:
         job.source = image
-        job.output = Planes(data=NULL, channels=shape.outputs, H=shape.OH, W=shape.OW, step_h=1, step_w=1, pad_h=0, pad_w=0)
+        job.output = planes_of(NULL, &layer.output_at, shape.outputs, shape.OH, shape.OW, 1, 1, 0, 0)
         job.OH, job.OW = shape.OH, shape.OW
         job.channels, job.outputs = planes_channels(&job.source), shape.outputs
         job.output_stride, job.depth_stride = job.channels * taps, taps
@@ -112,11 +124,11 @@ cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
     # Position Y of a phase gets what the gradient holds at Y, Y - 1, ...; positions before the image are left out.
     row, column = shape.pad_h // shape.stride_h, shape.pad_w // shape.stride_w
     image.channels, image.H, image.W = shape.outputs, shape.OH, shape.OW
+    image.at = layer.output_at
     image.pad_h -= row * shape.stride_h
     image.pad_w -= column * shape.stride_w
     job.output = image
-    job.source = Planes(data=NULL, channels=shape.channels, H=shape.H, W=shape.W, step_h=1, step_w=1, pad_h=r - 1 - row,
-                        pad_w=r - 1 - column)
+    job.source = planes_of(NULL, &layer.source_at, shape.channels, shape.H, shape.W, 1, 1, r - 1 - row, r - 1 - column)
     job.OH, job.OW = (shape.OH - 1 + image.pad_h) // shape.stride_h + 1, (shape.OW - 1 + image.pad_w) // shape.stride_w + 1
     job.channels, job.outputs = shape.channels, planes_channels(&job.output)
     job.output_stride, job.depth_stride = taps, job.outputs * taps
@@ -127,6 +139,7 @@ cdef void describe_channels(const Layer *layer, Channels *job) noexcept nogil:
     job.kernel, job.itemsize, job.groups = layer.kernel, shape.itemsize, shape.groups
     job.channels, job.outputs, job.OH, job.OW = shape.channels, shape.outputs, shape.OH, shape.OW
     job.weights, job.bias, job.relu, job.m = layer.packed, layer.packed_bias, layer.relu, line_tile(layer.dataflow)
+    job.source_at, job.output_at = layer.source_at, layer.output_at
     job.rows.taps, job.columns.taps = shape.KH, shape.KW
 
 
@@ -192,17 +205,41 @@ cdef int pack_for_winograd(Layer *layer, bint prepared) noexcept nogil:
     return 0
 
 
+cdef void turn_around(const Layer *layer, char *turned) noexcept nogil:
+    """(groups, channels, outputs, KH, KW) to (groups, outputs, channels, KH, KW), taps in the opposite order."""
+    cdef const Shape *shape = &layer.shape
+    cdef Py_ssize_t taps = shape.KH * shape.KW, filter = shape.channels * taps, i, t
+    cdef unsigned int mode = 0
+    with parallel(num_threads=threads_for(10.0 * shape.groups * shape.outputs * filter)):
+        mode = enter_team()
+        for i in prange(shape.groups * shape.channels, schedule="static"):
+            for t in range(taps):
+                layer.kernel.copy_strided(
+                    shape.outputs, layer.weights + ((i * shape.outputs + 1) * taps - 1 - t) * shape.itemsize, taps,
+                    turned + (i // shape.channels * shape.outputs * filter + i % shape.channels * taps + t) * shape.itemsize, filter)
+        leave_team(mode)
+
+
 cdef int pack_for_lines(Layer *layer) noexcept nogil:
     cdef const Shape *shape = &layer.shape
     cdef Py_ssize_t lanes = layer.kernel.lanes
     cdef Channels job
+    cdef char *turned = NULL
     if pack_bias(layer, lanes, 1) != 0:
         return -1
     layer.packed = <char *> allocate(shape.groups * ((shape.outputs + lanes - 1) // lanes * lanes) * shape.channels * shape.KH * 6 * 4)
     if layer.packed == NULL:
         return -1
     describe_channels(layer, &job)
-    pack_lines(&job, layer.weights, layer.packed)
+    if not shape.transposed:
+        pack_lines(&job, layer.weights, layer.packed)
+        return 0
+    turned = <char *> allocate(shape.groups * shape.outputs * shape.channels * shape.KH * shape.KW * 4)
+    if turned == NULL:
+        return -1
+    turn_around(layer, turned)
+    pack_lines(&job, turned, layer.packed)
+    release(turned)
     return 0
 
 

@@ -30,7 +30,7 @@ cdef void piece(const Step *step, bint adam, Py_ssize_t start) noexcept nogil:
 
 cdef void run(const Step *step, bint adam) noexcept nogil:
     cdef Py_ssize_t i, pieces = (step.parameter.size + PIECE - 1) // PIECE
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef int threads = threads_for(<double> step.parameter.size * (8 if adam else 2))
     with parallel(num_threads=threads):
         mode = enter_team()

@@ -5,13 +5,24 @@ outside the image. So a strided convolution is an unstrided one with more channe
 """
 from libc.string cimport memset
 
+from fastconv.kernels.frames cimport Frames, frame_start
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport ceil_div
 
 cdef struct Planes:
-    char *data               # (images, channels, H, W)
+    char *data               # (images, channels, H, W), or as the frames say
+    Frames at
     Py_ssize_t channels, H, W
     Py_ssize_t step_h, step_w, pad_h, pad_w
+
+
+cdef inline Planes planes_of(const char *data, const Frames *at, Py_ssize_t channels, Py_ssize_t H, Py_ssize_t W, Py_ssize_t step_h,
+                             Py_ssize_t step_w, Py_ssize_t pad_h, Py_ssize_t pad_w) noexcept nogil:
+    cdef Planes planes
+    planes.data, planes.channels, planes.H, planes.W = <char *> data, channels, H, W
+    planes.step_h, planes.step_w, planes.pad_h, planes.pad_w = step_h, step_w, pad_h, pad_w
+    planes.at = at[0]
+    return planes
 
 
 cdef inline Py_ssize_t planes_channels(const Planes *planes) noexcept nogil:
@@ -24,7 +35,7 @@ cdef inline char *planes_origin(const Planes *planes, Py_ssize_t itemsize, Py_ss
     cdef Py_ssize_t phase = channel % (planes.step_h * planes.step_w)
     y[0] = phase // planes.step_w - planes.pad_h
     x[0] = phase % planes.step_w - planes.pad_w
-    return planes.data + (image * planes.channels + channel // (planes.step_h * planes.step_w)) * planes.H * planes.W * itemsize
+    return planes.data + (frame_start(&planes.at, image, 0) + channel // (planes.step_h * planes.step_w) * planes.at.channel) * itemsize
 
 
 cdef inline void planes_clip(Py_ssize_t origin, Py_ssize_t step, Py_ssize_t size, Py_ssize_t start, Py_ssize_t count, Py_ssize_t *low,
@@ -47,7 +58,7 @@ cdef inline void planes_read(const fc_kernels *kernel, Py_ssize_t itemsize, cons
         if (bottom - top) * (right - left) < rows * columns:
             memset(slab, 0, rows * columns * lanes * itemsize)
         kernel.turn_in(channels, bottom - top, right - left,
-                       plane + ((row + y + top) * planes.W + column + x + left) * itemsize, planes.H * planes.W, planes.W,
+                       plane + ((row + y + top) * planes.W + column + x + left) * itemsize, planes.at.channel, planes.W,
                        slab + (top * columns + left) * lanes * itemsize, columns * lanes)
         return
     memset(slab, 0, rows * columns * lanes * itemsize)
@@ -73,7 +84,7 @@ cdef inline void planes_write(const fc_kernels *kernel, Py_ssize_t itemsize, con
     planes_clip(x, planes.step_w, planes.W, column, columns, &left, &right)
     if planes.step_h == 1 and planes.step_w == 1:
         kernel.turn_out(channels, bottom - top, right - left, stage + (top * pitch + left * lanes) * itemsize, pitch,
-                        plane + ((row + y + top) * planes.W + column + x + left) * itemsize, planes.H * planes.W, planes.W)
+                        plane + ((row + y + top) * planes.W + column + x + left) * itemsize, planes.at.channel, planes.W)
         return
     for c in range(channels):
         plane = planes_origin(planes, itemsize, image, channel + c, &y, &x)

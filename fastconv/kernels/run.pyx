@@ -6,6 +6,7 @@ from fastconv.kernels.channels cimport Channels, channels
 from fastconv.kernels.correlation cimport Correlation, correlate, packed_size
 from fastconv.kernels.dataflow cimport CHANNELS, FILTERS, PANELS, Shape, line_tile, panels_pay, winograd_tile
 from fastconv.kernels.filters cimport Filters, filters
+from fastconv.kernels.frames cimport frame_start
 from fastconv.kernels.layer cimport (
     Layer, describe_channels, describe_correlation, describe_winograd, pack_weights, prepare, start_axes, unpack,
 )
@@ -43,6 +44,7 @@ cdef int run_filters(const Layer *layer, Py_ssize_t images, const char *source, 
     cdef Filters job
     cdef int status = -1
     job.kernel, job.itemsize, job.images, job.groups, job.outputs = layer.kernel, shape.itemsize, images, shape.groups, shape.outputs
+    job.channels, job.source_at, job.output_at = shape.channels, layer.source_at, layer.output_at
     job.source, job.bias, job.relu, job.output = source, layer.bias, layer.relu, output
     job.weights = layer.weights
     if layer.shape.transposed:
@@ -66,7 +68,6 @@ cdef int run_tiles(const Layer *layer, Py_ssize_t images, const char *source, ch
 
 cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source, char *output) noexcept nogil:
     """An image with a result that is not finite is computed again directly: the transforms spread infinities and NaNs."""
-    cdef const Shape *shape = &layer.shape
     cdef Layer direct
     cdef Py_ssize_t n
     cdef int status = -1
@@ -81,8 +82,8 @@ cdef int run_winograd(const Layer *layer, Py_ssize_t images, const char *source,
                     direct = layer[0]
                     status = prepare(&direct, PANELS, True)
                 if status == 0:
-                    status = run(&direct, 1, source + n * shape.channels * shape.groups * shape.H * shape.W * 4,
-                                 output + n * shape.outputs * shape.groups * shape.OH * shape.OW * 4)
+                    status = run(&direct, 1, source + frame_start(&layer.source_at, n, 0) * 4,
+                                 output + frame_start(&layer.output_at, n, 0) * 4)
     unpack(&direct)
     release(doubtful)
     return status
@@ -112,12 +113,14 @@ cdef double bias_value(const Layer *layer, Py_ssize_t output) noexcept nogil:
 
 cdef void fill_bias(const Layer *layer, Py_ssize_t images, char *output) noexcept nogil:
     """Sums of nothing."""
-    cdef Py_ssize_t outputs = layer.shape.groups * layer.shape.outputs, plane = layer.shape.OH * layer.shape.OW, i
+    cdef Py_ssize_t outputs = layer.shape.groups * layer.shape.outputs, plane = layer.shape.OH * layer.shape.OW, i, start
     cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> images * outputs * plane)):
         mode = enter_team()
         for i in prange(images * outputs, schedule="static"):
-            layer.kernel.fill(plane, bias_value(layer, i % outputs), output + i * plane * layer.shape.itemsize)
+            start = (frame_start(&layer.output_at, i // outputs, i % outputs // layer.shape.outputs)
+                     + i % layer.shape.outputs * layer.output_at.channel)
+            layer.kernel.fill(plane, bias_value(layer, i % outputs), output + start * layer.shape.itemsize)
         leave_team(mode)
 
 

@@ -1,3 +1,4 @@
+from fastconv.kernels.frames cimport Frames
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport Axis
 
@@ -8,8 +9,9 @@ cdef struct WeightGradient:
     Py_ssize_t itemsize
     Py_ssize_t images, groups, channels, outputs     # channels and outputs: a group
     Axis rows, columns
-    const char *source           # (images, groups * channels, rows.size, columns.size)
-    const char *gradient         # (images, groups * outputs, grid_rows, grid_columns)
+    const char *source           # (images, groups * channels, rows.size, columns.size), or as the frames say
+    const char *gradient         # (images, groups * outputs, grid_rows, grid_columns), or as the frames say
+    Frames source_at, gradient_at
     char *weight                 # (groups * outputs, channels, rows.taps, columns.taps)
     Py_ssize_t grid_rows, grid_columns
 

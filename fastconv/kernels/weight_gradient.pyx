@@ -11,6 +11,7 @@ the shapes alone; the parts are added in order, so the bits do not depend on the
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
+from fastconv.kernels.frames cimport frame_start
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
@@ -78,8 +79,7 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
     cdef Py_ssize_t taps = job.rows.taps * job.columns.taps
     cdef Py_ssize_t plane = slab_plane(&job.rows, &job.columns, lanes)
     cdef Py_ssize_t channel_stride = slab_channel(&job.rows, &job.columns, lanes)
-    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size
-    cdef Py_ssize_t grid_plane = job.grid_rows * job.grid_columns
+    cdef Py_ssize_t source_plane = job.source_at.channel, grid_plane = job.gradient_at.channel
     cdef Py_ssize_t pieces = job.images * blocks.row_blocks * blocks.column_blocks
     cdef Py_ssize_t piece, image, row0, rows, column0, columns, length, k, i, j, m, r
     cdef Py_ssize_t depth = job.channels * taps
@@ -98,11 +98,11 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
         image = piece // blocks.column_blocks // blocks.row_blocks
         rows = min(blocks.rows, job.grid_rows - row0)
         columns = min(blocks.columns, job.grid_columns - column0)
-        source = job.source + ((image * job.groups + group) * job.channels + c0) * source_plane * itemsize
+        source = job.source + (frame_start(&job.source_at, image, group) + c0 * source_plane) * itemsize
         slab_pack(kernel, itemsize, &job.rows, &job.columns, source, channels, source_plane, row0, rows, column0, columns, 0, slab)
         length = ceil_to((rows - 1) * job.columns.pitch + columns, lanes)
         for m in range(outputs):
-            row = job.gradient + (((image * job.groups + group) * job.outputs + m0 + m) * grid_plane
+            row = job.gradient + (frame_start(&job.gradient_at, image, group) + (m0 + m) * grid_plane
                                   + row0 * job.grid_columns + column0) * itemsize
             target = gradient + m * plane * itemsize
             for r in range(rows):

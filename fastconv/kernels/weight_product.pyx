@@ -10,6 +10,7 @@ are added in order.
 """
 from cython.parallel cimport parallel, prange, threadid
 
+from fastconv.kernels.frames cimport frame_start
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_tile, leave_team, release, threads_for
 from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 from fastconv.kernels.weight_gradient cimport WeightGradient
@@ -76,7 +77,7 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
     cdef Py_ssize_t taps = job.rows.taps * job.columns.taps, depth = job.channels * taps
     cdef Py_ssize_t t1 = min(depth, t0 + blocks.taps), outputs = min(blocks.outputs, job.outputs - m0)
     cdef Py_ssize_t c0 = t0 // taps, channels = (t1 - 1) // taps + 1 - c0
-    cdef Py_ssize_t source_plane = job.rows.size * job.columns.size, grid_plane = job.grid_rows * job.grid_columns
+    cdef Py_ssize_t source_plane = job.source_at.channel, grid_plane = job.gradient_at.channel
     cdef Py_ssize_t channel_stride = source_plane if blocks.direct else slab_channel(&job.rows, &job.columns, lanes)
     cdef Py_ssize_t pitch = job.columns.size if blocks.direct else job.columns.pitch
     cdef Py_ssize_t pieces = job.images * blocks.row_blocks * blocks.column_blocks
@@ -107,14 +108,14 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
         rows = min(blocks.rows, job.grid_rows - row0)
         columns = min(blocks.columns, job.grid_columns - column0)
         pixels = rows * columns
-        source = job.source + ((image * job.groups + group) * job.channels + c0) * source_plane * itemsize
+        source = job.source + (frame_start(&job.source_at, image, group) + c0 * source_plane) * itemsize
         if blocks.direct:
             base = source + ((row0 + job.rows.first) * pitch + column0 + job.columns.first) * itemsize
         else:
             base = slab
             slab_pack(kernel, itemsize, &job.rows, &job.columns, source, channels, source_plane, row0, rows, column0, columns, 0, slab)
         for m from 0 <= m < outputs by tile_rows:
-            row = job.gradient + (((image * job.groups + group) * job.outputs + m0 + m) * grid_plane
+            row = job.gradient + (frame_start(&job.gradient_at, image, group) + (m0 + m) * grid_plane
                                   + row0 * job.grid_columns + column0) * itemsize
             for r in range(rows if columns < job.grid_columns else 1):
                 kernel.pack_rows(columns if columns < job.grid_columns else pixels, min(tile_rows, outputs - m), tile_rows,
