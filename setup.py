@@ -30,6 +30,8 @@ BASE_FLAGS = ["/O2"]
 if not WINDOWS:
     BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"]
     BASE_FLAGS += ["-g"] if DEBUG else ["-g0"]
+# Drivers call kernels and hold no loop over elements: -O3 and unwind tables would only make the wheel larger.
+DRIVER_FLAGS = [] if WINDOWS else ["-O2", "-fno-asynchronous-unwind-tables"]
 X86_ISAS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma"],
@@ -113,7 +115,7 @@ class BuildKernels(build_ext):
         compile_flags, link_flags = probe_openmp(self.compiler)
         self.compiler.add_include_dir(str(SOURCES))
         for extension in self.extensions:
-            extension.extra_compile_args = [*BASE_FLAGS, *compile_flags]
+            extension.extra_compile_args = [*BASE_FLAGS, *DRIVER_FLAGS, *compile_flags]
             extension.extra_link_args = [*link_flags, *([] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s"])]
             if extension.name.endswith(".runtime"):
                 extension.extra_objects = self.build_kernels(compile_flags)
