@@ -27,7 +27,7 @@ def without_a_batch(arguments):
             changed[key] = value[:0]
     for key in ("input_shape", "output_size"):
         sizes = arguments.get(key)
-        if isinstance(sizes, tuple) and len(sizes) == 4:
+        if isinstance(sizes, tuple) and len(sizes) >= 3 and sizes[0] == images:
             changed[key] = (0, *sizes[1:])
     return changed
 
