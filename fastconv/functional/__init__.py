@@ -48,7 +48,14 @@ from fastconv.functional.conv_transpose import (
     conv_transpose2d_backward,
 )
 from fastconv.functional.fold import col2im, fold, im2col, unfold
+from fastconv.functional.join import add, cat, cat_backward
 from fastconv.functional.linear import linear, linear_backward
+from fastconv.functional.local import (
+    locally_connected1d,
+    locally_connected1d_backward,
+    locally_connected2d,
+    locally_connected2d_backward,
+)
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastconv.functional.max_pool import (
     max_pool1d,
@@ -91,12 +98,15 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_backward",
+    "add",
     "avg_pool1d",
     "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
+    "cat",
+    "cat_backward",
     "col2im",
     "conv1d",
     "conv1d_backward",
@@ -118,6 +128,10 @@ __all__ = [
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward",
+    "locally_connected2d",
+    "locally_connected2d_backward",
     "log_softmax",
     "log_softmax_backward",
     "max_pool1d",

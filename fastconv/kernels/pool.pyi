@@ -4,14 +4,30 @@ def max_pool1d_forward(
     input: ndarray, output: ndarray, indices: ndarray | None, kernel: int, stride: int, pad: int, dil: int
 ) -> None: ...
 def max_pool2d_forward(
-    input: ndarray, output: ndarray, indices: ndarray | None,
-    kernel_h: int, kernel_w: int, stride_h: int, stride_w: int, pad_h: int, pad_w: int, dil_h: int, dil_w: int,
+    input: ndarray,
+    output: ndarray,
+    indices: ndarray | None,
+    kernel_h: int,
+    kernel_w: int,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dil_h: int,
+    dil_w: int,
 ) -> None: ...
 def avg_pool1d_forward(
     input: ndarray, output: ndarray, kernel: int, stride: int, pad: int, count_include_pad: bool
 ) -> None: ...
 def avg_pool2d_forward(
-    input: ndarray, output: ndarray,
-    kernel_h: int, kernel_w: int, stride_h: int, stride_w: int, pad_h: int, pad_w: int,
-    count_include_pad: bool, divisor_override: int,
+    input: ndarray,
+    output: ndarray,
+    kernel_h: int,
+    kernel_w: int,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    count_include_pad: bool,
+    divisor_override: int,
 ) -> None: ...
