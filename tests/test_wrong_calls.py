@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
-from specs import OPERATORS, with_torch, wrong
+from specs import ALL, OPERATORS, with_torch, wrong
 from specs.differences import reason_to_give_another_result, reason_to_take_less, reason_to_take_more
 
 import fastconv.functional as F
@@ -24,7 +24,7 @@ IN_TORCH = [name for name, operator in OPERATORS.items() if operator.in_torch]
 @pytest.mark.parametrize("name", OPERATORS)
 def test_recorded_calls_are_refused(name):
     calls = [text for text in RECORDED if text.startswith(f"{name}(")]
-    assert len(calls) >= 10 or not OPERATORS[name].in_torch
+    assert len(calls) >= 10
     for text in calls:
         try:
             outcome, _ = wrong.ours(*wrong.read(text))
@@ -61,7 +61,7 @@ def test_recorded_calls_are_those_that_torch_refuses():
         pytest.skip("torch is not installed")
     for text in RECORDED:
         name, arguments = wrong.read(text)
-        if OPERATORS[name].in_torch:
+        if ALL[name].in_torch:
             assert wrong.theirs(name, arguments)[0] == "refused", text
 
 
@@ -89,7 +89,8 @@ def _fits(name, grad, output):
     known = inspect.signature(getattr(F, f"{name}_backward")).parameters
     if "input" in known or "output" in known:
         return (grad.shape, grad.dtype) == (output.shape, output.dtype)
-    return grad.dtype.kind == "f" and ("input_shape" not in known or grad.shape == output.shape)
+    any_shape = "input_shape" not in known or name.startswith("adaptive_avg")  # whose windows follow from the gradient
+    return grad.dtype.kind == "f" and (any_shape or grad.shape == output.shape)
 
 
 def _alike(actual, expected):
