@@ -12,12 +12,14 @@ import fastconv as fc
 import fastconv.functional as F
 
 # Arguments whose first axis is the batch where they have one.
-BATCHED = ("input", "grad_output", "output", "target", "indices")
+BATCHED = ("input", "other", "grad_output", "output", "target", "indices")
 
 
 def without_a_batch(arguments):
     """The same call with an empty batch, or None where the sample has one image without a batch."""
     changed = dict(arguments)
+    if "tensors" in arguments:
+        return changed | {"tensors": tuple(each[:0] for each in arguments["tensors"])}
     images = len(arguments.get("input", arguments.get("grad_output")))
     for key in BATCHED:
         value = arguments.get(key)
@@ -27,7 +29,7 @@ def without_a_batch(arguments):
             changed[key] = value[:0]
     for key in ("input_shape", "output_size"):
         sizes = arguments.get(key)
-        if isinstance(sizes, tuple) and len(sizes) == 4:
+        if isinstance(sizes, tuple) and len(sizes) >= 3 and sizes[0] == images:
             changed[key] = (0, *sizes[1:])
     return changed
 
