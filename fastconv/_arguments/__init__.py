@@ -39,6 +39,14 @@ from fastconv._arguments.dense import (
     linear,
     linear_bias,
 )
+from fastconv._arguments.join import (
+    cat,
+    cat_sizes,
+)
+from fastconv._arguments.local import (
+    local,
+    local_bias,
+)
 from fastconv._arguments.loss import (
     broadcast,
     class_targets,
@@ -88,6 +96,8 @@ __all__ = [
     "axis",
     "bias",
     "broadcast",
+    "cat",
+    "cat_sizes",
     "check_parameters",
     "choice",
     "class_targets",
@@ -115,6 +125,8 @@ __all__ = [
     "integers",
     "linear",
     "linear_bias",
+    "local",
+    "local_bias",
     "logits",
     "loss_gradient",
     "loss_weights",
