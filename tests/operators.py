@@ -1,5 +1,5 @@
 """A call of every operator of fastconv.functional, for the tests that all of them must pass: shapes are uneven and
-small, but an argument has over 2.7 KB in float64, so that a copy of it shows.
+small, but an argument has over 2.85 KB in float64, so that a copy of it shows.
 
 A name may stand several times, with a comma and what is special about it. An operator that is missing here is a failure
 of test_arrays.py, so a new one gets its line when it is added.
@@ -20,6 +20,7 @@ def samples(dtype):
 
     x, rows, classes = new(2, 4, 9, 10), new(5, 7), np.array([0, 6, 3, 3, 1])
     signal, turn = new(2, 4, 91), dict(stride=2, padding=1, groups=2)
+    volume = new(2, 4, 5, 6, 7)
     conv = dict(stride=(2, 1), padding=1, groups=2)
     pool = dict(kernel_size=3, stride=(2, 1), padding=1)
     pooled, indices = fc.max_pool2d(x, **pool, return_indices=True)
@@ -33,10 +34,17 @@ def samples(dtype):
         "conv2d, 1x1": dict(input=x, weight=new(5, 4, 1, 1), bias=new(5)),
         "conv2d, one image": dict(input=x[1], weight=new(5, 4, 3, 3), padding="same"),
         "conv2d_backward": dict(grad_output=new(2, 6, 5, 10), input=x, weight=new(6, 2, 3, 3), **conv),
+        "conv3d": dict(input=volume, weight=new(6, 2, 3, 3, 3), bias=new(6), **turn),
+        "conv3d, slices": dict(input=volume, weight=new(5, 4, 1, 3, 3), bias=new(5)),
+        "conv3d_backward": dict(grad_output=new(2, 6, 3, 3, 4), input=volume, weight=new(6, 2, 3, 3, 3), **turn),
         "conv_transpose1d": dict(input=signal, weight=new(4, 3, 5), bias=new(6), **turn),
         "conv_transpose1d_backward": dict(grad_output=new(2, 6, 183), input=signal, weight=new(4, 3, 5), **turn),
         "conv_transpose2d": dict(input=x, weight=new(4, 3, 3, 3), bias=new(6), output_padding=(1, 0), **conv),
         "conv_transpose2d_backward": dict(grad_output=new(2, 6, 17, 10), input=x, weight=new(4, 3, 3, 3), **conv),
+        "conv_transpose3d": dict(input=volume, weight=new(4, 3, 3, 3, 3), bias=new(6), output_padding=1, **turn),
+        "conv_transpose3d_backward": dict(
+            grad_output=new(2, 6, 9, 11, 13), input=volume, weight=new(4, 3, 3, 3, 3), **turn
+        ),
         "max_pool2d": dict(input=x, **pool, return_indices=True),
         "max_pool2d, one image": dict(input=x[0], kernel_size=2),
         "max_pool2d_backward": dict(grad_output=new(*pooled.shape), indices=indices, input_shape=x.shape, **pool),
