@@ -17,7 +17,7 @@ def pytest_configure(config):
 
 
 @pytest.fixture
-def timed(benchmark, request):
+def timed(rated):
     """timed(layer, mode, dtype): check some outputs against their definition, then time the call."""
 
     def run(layer, mode, dtype="float32"):
@@ -25,11 +25,21 @@ def timed(benchmark, request):
         data = problem.arrays(facts, dtype)
         call, fetch = next(iter(with_fastconv.forms(facts, mode, data).values()))
         problem.check(facts, data, fetch(call()))
+        rated(layer, mode, dtype, call)
+
+    return run
+
+
+@pytest.fixture
+def rated(benchmark, request):
+    """rated(layer, mode, dtype, call): time the call and keep its rates."""
+
+    def run(layer, mode, dtype, call):
         benchmark.group = f"{mode}, {dtype}"
         benchmark(call)
         if benchmark.stats is None:  # --benchmark-disable: checked, not timed
             return
-        operations, traffic = work(layer, mode, data["input"].itemsize)
+        operations, traffic = work(layer, mode, 8 if dtype == "float64" else 4)
         median = benchmark.stats.stats.median
         benchmark.extra_info.update(shape=layer.describe(), operations=operations, bytes=traffic)
         benchmark.extra_info["gflops"] = operations / median / 1e9

@@ -16,6 +16,20 @@ settings.load_profile("fastconv")
 os.environ["PYTHONSAFEPATH"] = "1"
 
 
+comparisons_made = {}  # by operator: how many calls test_against_torch.py compared, and with what
+
+
+@pytest.fixture
+def comparisons():
+    return comparisons_made
+
+
+def pytest_terminal_summary(terminalreporter):
+    for said in sorted({said for said, _ in comparisons_made.values()}):
+        counts = {name: count for name, (each, count) in comparisons_made.items() if each == said}
+        terminalreporter.write_line(f"{len(counts)} operators, {sum(counts.values()):,} drawn calls compared: {said}")
+
+
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
 def dtype(request):
     return request.param

@@ -277,6 +277,51 @@ def test_non_finite_gradients_stay_where_a_direct_sum_puts_them(shapes, special,
         case.check(name, case.backward_weight(name, spoiled), expected, "grad_weight")
 
 
+def finite_kinds(values):
+    """What each is: a number, NaN, or an infinity with its sign."""
+    return np.where(np.isfinite(values), 0, np.nan_to_num(values, nan=2, posinf=1, neginf=-1))
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("shapes", SPECIAL_SHAPES, ids=str)
+def test_the_padding_is_zeros_that_are_multiplied(shapes, special, dtype, rng):
+    """The one rule for weights and gradients that are not finite, in each dataflow, prepared or not: as in a sum over
+    the padded image, 0 * inf is NaN, in the output and in the gradient of the weights. The gradient of the input is of
+    the image alone: nothing that belongs to the padding takes part. Some taps of a filter in turn, and all together."""
+    input_shape, weight_shape, options = shapes
+    case = Case(input_shape, weight_shape, dtype, rng, **options)
+    kept, gy = case.w.copy(), _values(rng, case.output_shape, dtype)
+    taps = [(slice(None), slice(None), kh, kw) for kh in range(kept.shape[2]) for kw in range(kept.shape[3])]
+    for tap in [*taps[:: max(1, len(taps) // 5)], ...]:
+        case.w[...] = kept
+        case.w[tap] = special
+        expected = finite_kinds(reference.conv2d(case.x, case.w, case.b, **options).value)
+        for name in case.able():
+            np.testing.assert_array_equal(finite_kinds(case.forward(name)), expected)
+            np.testing.assert_array_equal(finite_kinds(case.prepared(name)), expected)
+        expected = finite_kinds(reference.conv2d_backward_input(gy, case.x.shape, case.w, **options).value)
+        for name in case.able("grad_input"):
+            np.testing.assert_array_equal(finite_kinds(case.backward(name, gy)), expected)
+    case.w[...] = kept
+    for place in ((0, 0), (0, -1), (-1, 0), (-1, -1), ...):
+        spoiled = gy.copy()
+        spoiled[(..., *place) if place != ... else ...] = special
+        expected = finite_kinds(reference.conv2d_backward_weight(spoiled, case.x, case.w.shape, **options).value)
+        for name in case.able("grad_weight"):
+            np.testing.assert_array_equal(finite_kinds(case.backward_weight(name, spoiled)), expected)
+
+
+def test_what_an_infinite_weight_does_over_the_padding(dtype):
+    """In numbers: the corner's window has the padding under the infinite tap, the middle's has not."""
+    x, w = np.ones((1, 1, 4, 4), dtype), np.ones((1, 1, 3, 3), dtype)
+    w[0, 0, 0, 0] = np.inf
+    y = fc.conv2d(x, w, padding=1)[0, 0]
+    assert np.isnan(y[0]).all() and np.isnan(y[:, 0]).all() and np.isposinf(y[1:, 1:]).all()
+    gx, gw, _ = fc.functional.conv2d_backward(np.ones((1, 1, 4, 4), dtype), x, w, padding=1)
+    assert np.isposinf(gx[0, 0, :3, :3]).all() and (gx[0, 0, 3] == [4, 6, 6, 4]).all()
+    assert np.isfinite(gw).all()
+
+
 def test_relu_keeps_nan(dtype, rng):
     case = Case((2, 6, 9, 10), (7, 6, 3, 3), dtype, rng, padding=(1, 1))
     case.x[0, 2, 4, 4] = np.nan

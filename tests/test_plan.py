@@ -214,9 +214,9 @@ def test_results_are_new_arrays(rng):
 
 def test_the_arena_holds_two_tensors(rng):
     """The largest and its neighbour, in whole cache lines; no call adds to it."""
-    net = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2, seed=0), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5, seed=1), nn.ReLU())
+    net = nn.Sequential(nn.Conv2d(1, 40, 5, padding=2), nn.MaxPool2d(2), nn.Conv2d(40, 16, 5), nn.ReLU(), seed=0)
     plan = fc.compile(net, (1, 28, 28), batch=10)
-    assert plan.memory == 10 * (6 * 28 * 28 + 6 * 14 * 14) * 4
+    assert plan.memory == 10 * (40 * 28 * 28 + 40 * 14 * 14) * 4
     odd = fc.compile(nn.Sequential(nn.Linear(3, 5, seed=0), nn.Linear(5, 7, seed=0), nn.Linear(7, 2, seed=0)), (3,), 3)
     assert odd.memory == 64 + 128
     for region in plan._arena.regions:
@@ -407,16 +407,20 @@ def test_python_threads_share_a_plan(net, rng, threads):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_child_computes_though_a_thread_of_its_parent_was_computing():
-    """The arena's lock is taken at the moment of the fork; in the child nobody would give it back."""
-    process.check(
-        """
+    """The plan's lock is taken at the moment of the fork; in the child nobody would give it back."""
+    for batch in (2, 256):  # layer by layer, and with the images in the lanes
+        process.check(_FORK_WHILE_COMPUTING.replace("BATCH", str(batch)), seconds=60)
+
+
+_FORK_WHILE_COMPUTING = """
 import os, threading, time, warnings
 import numpy as np
 import fastconv as fc
 warnings.simplefilter("ignore")
 fc.set_num_threads(1)
-plan = fc.compile(fc.models.lenet(seed=0), (1, 28, 28), batch=256)
-x = np.random.default_rng(0).standard_normal((256, 1, 28, 28), np.float32)
+plan = fc.compile(fc.models.lenet(seed=0), (1, 28, 28), batch=BATCH)
+x = np.random.default_rng(0).standard_normal((BATCH, 1, 28, 28), np.float32)
+owner = plan._in_lanes if BATCH > 4 else plan._arena
 expected = plan(x).tobytes()
 stop = False
 def work():
@@ -426,7 +430,7 @@ worker = threading.Thread(target=work)
 worker.start()
 codes = []
 for _ in range(20):
-    while not plan._arena.lock.locked():
+    while not owner.lock.locked():
         time.sleep(0)
     pid = os.fork()
     if pid == 0:
@@ -436,9 +440,7 @@ stop = True
 worker.join()
 assert codes == [0] * 20, codes
 assert plan(x).tobytes() == expected
-""",
-        seconds=60,
-    )
+"""
 
 
 def test_an_error_gives_the_arena_back(rng, monkeypatch):

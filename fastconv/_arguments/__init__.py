@@ -20,6 +20,7 @@ from fastconv._arguments.arrays import (
     gradient,
     integers,
     output,
+    repeats,
     same_shape,
 )
 from fastconv._arguments.conv import (
@@ -145,6 +146,7 @@ __all__ = [
     "pool_padding",
     "position",
     "reduction",
+    "repeats",
     "response",
     "rows",
     "running_statistics",

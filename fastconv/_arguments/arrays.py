@@ -60,9 +60,11 @@ def foreign(value, name, wanted="np.float32"):
     if isinstance(value, np.generic):
         return np.asarray(value)
     if hasattr(value, "__dlpack__"):
+        if hasattr(value, "is_neg") and value.is_neg():  # torch exports the numbers without their sign
+            raise TypeError(f"{name} (a {type_name(value)}) is a negated view: convert with {name}.resolve_neg()")
         try:
             return np.from_dlpack(value)
-        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        except Exception as error:  # another library's, of any class: a GPU's memory, a wanted gradient, no such type
             raise TypeError(f"{name} (a {type_name(value)}) cannot be taken as an array on the CPU: {error}") from error
     if not isinstance(value, (list, tuple, int, float, str)):
         try:
@@ -82,9 +84,9 @@ def _dtype_error(array, name):
             f"{name} has dtype {dtype.str} (shape {array.shape}), whose bytes are swapped: "
             f"convert with {name}.astype(np.float{8 * dtype.itemsize})"
         )
+    how = f"{name}.real.astype(np.float32), {name}.imag likewise" if dtype.kind == "c" else f"{name}.astype(np.float32)"
     return TypeError(
-        f"{name} must be float32 or float64, got dtype {dtype} (shape {array.shape}): "
-        f"convert with {name}.astype(np.float32)"
+        f"{name} must be float32 or float64, got dtype {dtype} (shape {array.shape}): convert with {how}"
     )
 
 
@@ -94,6 +96,11 @@ def contiguous(array):
     if flags.c_contiguous and flags.aligned:
         return array
     return np.array(array, order="C")
+
+
+def repeats(images):
+    """Whether a batch is one image again and again (its stride is 0), so that copying it would be for nothing."""
+    return not images.flags.c_contiguous and not images.strides[0] and len(images) > 1
 
 
 def output(out, shape, dtype, *inputs):

@@ -2,9 +2,10 @@
 
     layer    one layer: sizes, notation, cost          worker/   a process that holds one library and times it
     layers   the named layers of real networks         process   that process seen from here
-    modes    what is timed against whom                run       all libraries in turns
-    sweep    random plausible layers                   report    the outcome as data
-    machine  what it was measured on                   text, picture  the outcome to look at
+    operators  a call of each operator                 run       all libraries in turns
+    modes    what is timed against whom                report    the outcome as data
+    sweep    random plausible layers                   text, picture  the outcome to look at
+    machine  what it was measured on
 
 >>> from fastconv import benchmark
 >>> mode = benchmark.MODES["plain"]
@@ -14,14 +15,17 @@
 from .layer import Layer, parse
 from .layers import LAYERS, select
 from .modes import DEFAULT_MODES, MODES, Mode, parse_modes
+from .operators import CALLS, Call
 from .report import Report, Result, Roofline, Timing, from_json
 from .run import measure
 from .sweep import sample
 
 __all__ = [
+    "CALLS",
     "DEFAULT_MODES",
     "LAYERS",
     "MODES",
+    "Call",
     "Layer",
     "Mode",
     "Report",

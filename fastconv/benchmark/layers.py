@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from .layer import Layer, parse
+from .operators import Call
 
 _NAMED = {
     # convolutions
@@ -55,14 +57,16 @@ _NAMED = {
 LAYERS: tuple[Layer, ...] = tuple(parse(notation, name) for name, notation in _NAMED.items())
 
 
-def select(globs: str = "*") -> list[Layer]:
-    """The named layers that one of the comma-separated shell patterns matches; ValueError if one matches none.
+def select(globs: str = "*", among: Iterable[Layer | Call] | None = None) -> list[Layer | Call]:
+    """The named layers (or those `among`) that one of the comma-separated shell patterns matches; ValueError if one
+    matches none.
 
     >>> [layer.name for layer in select("vgg-512*,resnet-7x7s2")]
     ['vgg-512@28', 'vgg-512@14', 'resnet-7x7s2']
     """
     patterns = [pattern.strip() for pattern in globs.split(",")]
+    among = LAYERS if among is None else tuple(among)
     for pattern in patterns:
-        if not any(fnmatchcase(layer.name, pattern) for layer in LAYERS):
+        if not any(fnmatchcase(layer.name, pattern) for layer in among):
             raise ValueError(f"layers: nothing is named {pattern!r}; names are like {LAYERS[0].name!r}, {'vgg-*'!r}")
-    return [layer for layer in LAYERS if any(fnmatchcase(layer.name, pattern) for pattern in patterns)]
+    return [layer for layer in among if any(fnmatchcase(layer.name, pattern) for pattern in patterns)]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .layer import Layer
+from .operators import Call
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Mode:
     peers: tuple[str, ...]
     about: str
 
-    def takes(self, layer: Layer) -> bool:
+    def takes(self, layer: Layer | Call) -> bool:
         if self.name == "scaling":
             flops, traffic = work(layer, self.name)
             return layer.op == "conv2d" and flops > 100e6 and flops > 20 * traffic
@@ -35,10 +36,12 @@ MODES: dict[str, Mode] = {
         Mode("pool", _POOLS, _ALL, "pooling, forward"),
         Mode("pool-backward", _POOLS, ("torch",), "pooling, backward alone"),
         Mode("signal", ("correlate2d",), ("scipy",), "one image, one filter: fastconv.signal, scipy.signal"),
+        Mode("operators", ("operator",), ("torch",), "a call of each operator: fastconv.functional, PyTorch eager"),
+        Mode("operators-backward", ("operator",), ("torch",), "their gradients alone: <operator>_backward, autograd"),
         Mode("scaling", ("conv2d",), ("fastconv-1-thread",), "fastconv's threads against one of them, on large layers"),
     )
 }
-DEFAULT_MODES = tuple(name for name in MODES if name != "scaling")
+DEFAULT_MODES = tuple(name for name in MODES if name != "scaling" and not name.startswith("operators"))
 
 
 def parse_modes(text: str) -> list[Mode]:
@@ -50,12 +53,14 @@ def parse_modes(text: str) -> list[Mode]:
     return [MODES[name] for name in dict.fromkeys(names)]
 
 
-def work(layer: Layer, mode: str, itemsize: int = 4) -> tuple[int, int]:
+def work(layer: Layer | Call, mode: str, itemsize: int = 4) -> tuple[int, int]:
     """(operations, bytes) of one call: a direct algorithm's arithmetic, and each array of a function moved once.
 
     Winograd does less arithmetic than this counts, and arrays that stay in a cache cost less than the bytes say:
     both may lift a layer above the roofline.
     """
+    if isinstance(layer, Call):
+        return layer.work(mode, itemsize)
     x, y = math.prod(layer.input_shape), math.prod(layer.output_shape)
     w = 0 if layer.is_pool else math.prod(layer.weight_shape)
     if mode == "pool-backward":

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 
 from .layer import Layer, parse
 from .modes import work
+from .operators import CALLS, Call
 
 OURS = "fastconv"
+_CALLS = {call.name: call for call in CALLS}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Timing:
 class Result:
     """One layer in one mode: a timing a library; libraries that could not take part, and why."""
 
-    layer: Layer
+    layer: Layer | Call
     mode: str
     dtype: str
     times: dict[str, Timing]
@@ -146,13 +148,17 @@ class Report:
         )
 
 
+def _layer(row: dict) -> Layer | Call:
+    return _CALLS[row["layer"]] if row["mode"].startswith("operators") else parse(row["shape"], row["layer"])
+
+
 def from_json(text: str) -> Report:
     """A report as `Report.to_json` wrote it; ValueError if the text is something else."""
     try:
         data = json.loads(text)
         results = tuple(
             Result(
-                layer=parse(row["shape"], row["layer"]),
+                layer=_layer(row),
                 mode=row["mode"],
                 dtype=row["dtype"],
                 times={name: Timing(tuple(t["rounds"]), t["form"]) for name, t in row["times"].items()},

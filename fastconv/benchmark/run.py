@@ -102,10 +102,15 @@ def _one(
             time.sleep(_PAUSE)
 
     setup = {"layer": layer.request(), "mode": mode.name, "dtype": dtype, "seconds": seconds}
+    expected = None
     for library in libraries:
-        answer = turn(library, "prepare", **setup)
-        if answer is not None:
-            forms[library], times[library] = answer["form"], []
+        answer = turn(library, "prepare_call" if layer.op == "operator" else "prepare", **setup)
+        if answer is None:
+            continue
+        forms[library], times[library] = answer["form"], []
+        expected = expected or answer.get("digest")
+        if not _agree(expected, answer.get("digest")):
+            left_out[library] = f"its results add up to {answer['digest']}, {libraries[0]}'s to {expected}"
     for number in range(rounds):
         here = [library for library in forms if library not in left_out]
         for library in here[number % max(1, len(here)) :] + here[: number % max(1, len(here))]:
@@ -119,6 +124,16 @@ def _one(
         library: Timing(tuple(times[library]), form) for library, form in forms.items() if library not in left_out
     }
     return Result(layer, mode.name, dtype, measured, left_out)
+
+
+def _agree(one: list | None, other: list | None) -> bool:
+    """Whether two digests of results are of the same numbers."""
+    if one is None or other is None:
+        return True
+    return len(one) == len(other) and all(
+        abs(total - also) <= 1e-4 * max(size, 1e-30) and abs(size - as_large) <= 1e-4 * size
+        for (total, size), (also, as_large) in zip(one, other, strict=True)
+    )
 
 
 def _roofline(team: Team, seconds: float) -> Roofline | None:

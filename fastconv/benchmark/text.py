@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .layers import LAYERS
 from .modes import MODES
+from .operators import CALLS
 from .report import OURS, Report, Result
 
 _QUIET = 0.1  # processors that other processes may use before a report says so
@@ -19,7 +20,7 @@ def seconds(value: float) -> str:
 def names() -> list[str]:
     """Every layer with its shape, every mode with what it is."""
     width = max(len(layer.name) for layer in LAYERS)
-    lines = [f"{layer.name:{width}}  {layer.describe()}" for layer in LAYERS]
+    lines = [f"{layer.name:{width}}  {layer.describe()}" for layer in (*LAYERS, *CALLS)]
     return [*lines, "", *(f"{mode.name:{width}}  {mode.about}" for mode in MODES.values())]
 
 
@@ -44,7 +45,7 @@ def heading(report: Report) -> list[str]:
 
 def columns(report: Report, mode: str) -> list[str]:
     peers = [name for name in MODES[mode].peers if any(name in result.times for result in report.of(mode))]
-    rate = "Gop/s" if "pool" in mode else "GFLOP/s"
+    rate = "Gop/s" if "pool" in mode or "operators" in mode else "GFLOP/s"
     return ["layer", "shape", OURS, "rounds", rate, "% of peak", *peers, "ratio"]
 
 

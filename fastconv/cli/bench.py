@@ -110,7 +110,7 @@ def _work(args, benchmark):
     elif args.shape:
         layers = [benchmark.parse(notation) for notation in args.shape]
     else:
-        layers = benchmark.select(args.layers or "*")
+        layers = benchmark.select(args.layers or "*", (*benchmark.LAYERS, *benchmark.CALLS))
     modes = benchmark.parse_modes(args.modes or ("compiled" if args.sweep else ",".join(benchmark.DEFAULT_MODES)))
     work = [(mode, layer) for mode in modes for layer in layers if mode.takes(layer)]
     if not work:

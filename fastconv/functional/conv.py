@@ -80,7 +80,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
         bias: (C_out,) or None.
         stride, dilation: an integer or a pair of at least 1.
         padding: an integer or a pair of at least 0 (zeros on both sides), "valid" (none), or "same" (stride 1 only: the
-            output has the input's size; an odd pixel goes below and to the right).
+            output has the input's size; an odd pixel goes below and to the right). The zeros are multiplied like
+            pixels: an infinite or NaN weight over them gives NaN, as in a sum over the padded image.
         groups: a divisor of C_in and C_out; each group of input channels feeds its own group of output channels.
         out: a C-contiguous array for the result, which must not overlap an input.
 
@@ -119,6 +120,8 @@ def conv2d_backward(
     Returns:
         (grad_input, grad_weight, grad_bias) of the shapes of input, weight and (C_out,). With an empty batch the
         gradients of weight and bias are zero.
+        Where numbers are not finite: grad_weight is a sum over the padded image, as the output is, and grad_input one
+        over the image alone.
 
     Raises:
         TypeError, ValueError: as conv2d, and where grad_output's shape is not the output's.
@@ -150,7 +153,11 @@ def forward(x, w, bias, out, shape, geometry, ndim):
         return result
     if b is not None:
         b = args.contiguous(b)
-    kernels.conv2d_forward(args.contiguous(x), args.contiguous(w), b, y, *geometry)
+    if args.repeats(x):  # one image is convolved, and copied
+        kernels.conv2d_forward(args.contiguous(x[:1]), args.contiguous(w), b, y[:1], *geometry)
+        y[1:] = y[:1]
+    else:
+        kernels.conv2d_forward(args.contiguous(x), args.contiguous(w), b, y, *geometry)
     return result
 
 

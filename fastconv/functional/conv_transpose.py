@@ -174,7 +174,11 @@ def _forward(x, w, bias, out, shape, geometry, ndim):
             x, y = x[None], y[None]
         if b is not None:
             b = args.contiguous(b)
-        kernels.conv2d_backward_input(args.contiguous(x), args.contiguous(w), y, *geometry, bias=b)
+        if args.repeats(x):  # one image is spread, and copied
+            kernels.conv2d_backward_input(args.contiguous(x[:1]), args.contiguous(w), y[:1], *geometry, bias=b)
+            y[1:] = y[:1]
+        else:
+            kernels.conv2d_backward_input(args.contiguous(x), args.contiguous(w), y, *geometry, bias=b)
     return result
 
 

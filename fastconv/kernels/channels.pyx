@@ -39,7 +39,7 @@ cdef void pack_lines(const Channels *job, const char *source, char *packed) noex
     """Filters as they come to points, for Winograd."""
     cdef Py_ssize_t lanes = job.kernel.lanes, blocks = (job.outputs + lanes - 1) // lanes, depth = job.channels * job.rows.taps, i, o
     cdef Py_ssize_t filter = depth * (7 - job.m)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(100.0 * job.groups * job.outputs * depth)):
         mode = enter_team()
         for i in prange(job.groups * blocks, schedule="static"):
@@ -171,7 +171,7 @@ cdef int channels(Channels *job) noexcept nogil:
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef int threads
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     axis_measure(&job.rows)
     axis_measure(&job.columns)
     blocks.step_h, blocks.step_w = job.rows.step, job.columns.step

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view, view_images
 from fastconv.kernels.dataflow cimport (
-    PANELS, PLANES, PRODUCT, TILES3, TILES4, Shape, choose, choose_weights, possible, weights_possible, winograd_taps,
+    PANELS, PLANES, PRODUCT, TILES3, TILES4, Shape, choose, choose_in_order, choose_weights, possible, weights_possible, winograd_taps,
 )
 from fastconv.kernels.depthwise cimport Turned, depthwise_input, depthwise_weight
 from fastconv.kernels.layer cimport Layer, describe, needs_phases, prepare, start_axes, transpose, unpack
@@ -40,7 +40,7 @@ def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t 
     cdef Array x, w, b, y
     cdef Layer layer
     cdef int chosen, status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view_images(input, &x)
     view_images(weight, &w)
     view_images(output, &y, True)
@@ -67,13 +67,14 @@ cdef class Convolution:
 
     def __cinit__(self, weight, bias, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h, Py_ssize_t stride_w,
                   Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, bint relu=False,
-                  dataflow=None):
+                  dataflow=None, bint in_order=False):
         cdef Array w, b
         cdef int chosen, status
-        cdef unsigned int mode
+        cdef unsigned int mode = 0
         view_images(weight, &w)
         describe(&self.layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
-        chosen = number(dataflow, &self.layer.shape)
+        self.layer.shape.lanes = kernels(w.itemsize).lanes
+        chosen = choose_in_order(&self.layer.shape) if in_order else number(dataflow, &self.layer.shape)
         self.memory = <char *> allocate((w.size + w.shape[0]) * w.itemsize)
         if self.memory == NULL:
             raise MemoryError("conv2d: no memory for the weights")
@@ -99,7 +100,7 @@ cdef class Convolution:
         """(N, C, H, W) to (N, Cout, OH, OW); both contiguous and of the weights' dtype."""
         cdef Array x, y
         cdef int status
-        cdef unsigned int mode
+        cdef unsigned int mode = 0
         view_images(input, &x)
         view_images(output, &y, True)
         with nogil:
@@ -144,7 +145,7 @@ cdef void scatter(const Layer *layer, Py_ssize_t images, const char *gradient, c
     cdef const char *row
     cdef char *target
     cdef double work = <double> images * shape.groups * shape.outputs * plane * shape.channels * shape.KH * shape.KW
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(work)):
         mode = enter_team()
         for task in prange(images * shape.groups * shape.outputs, schedule="static"):
@@ -207,7 +208,7 @@ def conv2d_backward_input(grad_output, weight, grad_input, Py_ssize_t stride_h, 
     cdef Array g, w, x, b
     cdef Layer layer
     cdef int chosen, status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view_images(grad_output, &g)
     view_images(weight, &w)
     view_images(grad_input, &x, True)
@@ -294,7 +295,7 @@ def conv2d_backward_weight(grad_output, input, grad_weight, Py_ssize_t stride_h,
     cdef Array g, x, w
     cdef Layer layer
     cdef int chosen = -1, status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view_images(grad_output, &g)
     view_images(input, &x)
     view_images(grad_weight, &w, True)
@@ -330,7 +331,7 @@ def conv_backward_bias(grad_output, grad_bias):
     cdef Py_ssize_t c
     cdef int threads
     cdef const fc_kernels *kernel
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(grad_bias, &b, True)
     kernel = kernels(g.itemsize)

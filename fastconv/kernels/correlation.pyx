@@ -261,7 +261,7 @@ cdef int correlate(Correlation *job) noexcept nogil:
     cdef Py_ssize_t tasks, task, chunk, a_thread
     cdef int threads
     cdef char *workspace
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if job.images * job.groups * job.outputs * job.grid_rows * job.grid_columns == 0:
         return 0
     flatten(job)

@@ -149,6 +149,17 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
     return best
 
 
+cdef int choose_in_order(const Shape *shape) noexcept nogil:
+    """Of those that add up a filter's products one by one in the order of its weights: other ways of computing a layer that do so give
+    the same bits."""
+    cdef int best = ROWS
+    if cost(shape, CHANNELS, True) < cost(shape, best, True):
+        best = CHANNELS
+    if cost(shape, PANELS, True) < cost(shape, best, True):
+        best = PANELS
+    return best
+
+
 cdef bint panels_pay(const Shape *shape, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """Whether packed panels beat vectors that each lie in one row, for a phase of rows x columns output pixels."""
     cdef Shape phase = shape[0]

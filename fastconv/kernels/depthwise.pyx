@@ -161,7 +161,7 @@ cdef int input_by_phases(const Turned *job) noexcept nogil:
     cdef int threads = threads_for(<double> planes * job.filters * job.H * job.W * taps), status = -1
     cdef char *weights = NULL
     cdef char *workspace = NULL
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     phases.rows.offset = phases.columns.offset = phases.offsets = NULL
     if axis_start(&phases.rows, job.H, 1, job.KH) == 0 and axis_start(&phases.columns, job.W, 1, job.KW) == 0:
         place_taps(&phases.rows, job.stride_h, job.pad_h, job.dil_h)
@@ -206,7 +206,7 @@ cdef int depthwise_input(const Turned *job) noexcept nogil:
     cdef Py_ssize_t filters = job.groups * job.filters, planes = job.images * job.groups, blocks = row_blocks(planes, job.OH), task, t
     cdef int threads = <int> min(threads_for(<double> job.images * filters * job.H * job.W * 9), planes * blocks)
     cdef char *turned
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if (job.KH != 3 or job.KW != 3 or job.stride_h != job.stride_w or job.stride_h > 2 or job.dil_h != 1 or job.dil_w != 1):
         return input_by_phases(job)
     turned = <char *> allocate(filters * 9 * job.itemsize)
@@ -252,7 +252,7 @@ cdef int depthwise_weight(WeightGradient *job) noexcept nogil:
     cdef char *sums = <char *> allocate(threads * vectors)
     cdef char *weights = job.weight if parts == 1 else <char *> allocate(parts * filters * 9 * job.itemsize)
     cdef int status = -1
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if sums != NULL and weights != NULL:
         with parallel(num_threads=threads):
             mode = enter_team()

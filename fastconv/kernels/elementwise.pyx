@@ -36,7 +36,7 @@ cdef void map_pieces(int function, const Array *x, const char *kept, double para
     cdef const fc_kernels *kernel = kernels(x.itemsize)
     cdef Py_ssize_t i, pieces = (x.size + PIECE - 1) // PIECE, step = PIECE * x.itemsize
     cdef int threads = threads_for(<double> x.size * elementwise_functions[function].work)
-    cdef unsigned int alone, mode
+    cdef unsigned int alone, mode = 0
     if threads == 1:             # a team of one would cost a tiny call a tenth of its time
         alone = enter_team()
         map_piece(kernel, function, x.size, x.data, kept, parameter, y)

@@ -55,7 +55,7 @@ cdef int filters(Filters *job) noexcept nogil:
     cdef Py_ssize_t *offsets
     cdef char *workspace
     cdef int threads
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     axis_measure(&job.rows)
     axis_measure(&job.columns)
     blocks.dense = is_dense(&job.rows, job.rows.step) and is_dense(&job.columns, job.rows.step)

@@ -45,7 +45,7 @@ cdef void move_plane(const Fold *job, char *image, char *columns, bint adding) n
 
 cdef void move(const Fold *job, char *image, char *columns, Py_ssize_t planes, bint adding) noexcept nogil:
     cdef Py_ssize_t c, taps = job.KH * job.KW
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> planes * taps * job.OH * job.OW)):
         mode = enter_team()
         for c in prange(planes, schedule="static"):

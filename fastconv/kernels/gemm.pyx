@@ -87,7 +87,7 @@ cdef int product(Product *job) noexcept nogil:
     cdef Py_ssize_t a_thread, tasks, task
     cdef int threads
     cdef char *workspace
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if job.M == 0 or job.N == 0:
         return 0
     job.row_blocks = (job.M + BLOCK_ROWS - 1) // BLOCK_ROWS
@@ -119,7 +119,7 @@ cdef int start(Product *job, Array *a, Array *b, Array *c) except -1:
 
 cdef int finish(Product *job) except -1:
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with nogil:
         mode = enter_team()
         status = product(job)
@@ -173,7 +173,7 @@ def linear_backward_weight(grad_output, input, grad_weight):
 
 def linear_backward_bias(grad_output, grad_bias):
     cdef Array g, b
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(grad_bias, &b, True)
     with nogil:

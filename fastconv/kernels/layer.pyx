@@ -50,7 +50,7 @@ cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t r
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t i
     cdef int threads = threads_for(<double> job.groups * job.outputs * depth)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if threads == 1:                     # a team of one would cost as much as a small layer
         for i in range(job.groups * blocks):
             pack_block(job, weights, row_stride, group_stride, offsets, width, i, packed)

@@ -167,7 +167,7 @@ cdef int pool_forward(Pool *job, bint average) noexcept nogil:
     cdef char *workspace = NULL
     cdef char *mine
     cdef int threads, status = -1
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if job.planes * job.OH * job.OW == 0:
         return 0
     threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
@@ -215,7 +215,7 @@ def max_pool2d_forward(input, output, indices, Py_ssize_t kernel_h, Py_ssize_t k
     cdef Array x, y, i
     cdef Pool job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(input, &x)
     view(output, &y, True)
     pool_start(&job, &x, &y, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w)
@@ -246,7 +246,7 @@ cdef bint max_backward(Pool *job, const char *gradient, const int64_t *indices, 
     """Run the job; False where an index lies outside of its plane."""
     cdef Py_ssize_t plane
     cdef int threads = threads_for(<double> job.planes * job.H * job.W), wrong = 0
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     job.apart = (job.square and job.KH == 2 and job.stride_h == 2 and job.pad_h == 0 and job.pad_w == 0
                  and 2 * job.OH <= job.H and 2 * job.OW <= job.W)
     if threads == 1:
@@ -267,7 +267,7 @@ def max_pool2d_backward(grad_output, indices, grad_input, Py_ssize_t kernel_h, P
     cdef Array g, i, x
     cdef Pool job
     cdef bint inside
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(indices, &i)
     view(grad_input, &x, True)
@@ -284,7 +284,7 @@ def avg_pool2d_forward(input, output, Py_ssize_t kernel_h, Py_ssize_t kernel_w, 
     cdef Array x, y
     cdef Pool job
     cdef int status
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(input, &x)
     view(output, &y, True)
     pool_start(&job, &x, &y, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1)
@@ -350,7 +350,7 @@ cdef int average_backward(Pool *job, const char *gradient, char *image) noexcept
     cdef Py_ssize_t task, a_thread = 0
     cdef char *workspace = NULL
     cdef int threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize)))
     job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
     if make_divisors(job, True) != 0:
@@ -381,7 +381,7 @@ def avg_pool2d_backward(grad_output, grad_input, Py_ssize_t kernel_h, Py_ssize_t
     cdef Array g, x
     cdef Pool job
     cdef int status = 0
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(grad_input, &x, True)
     pool_start(&job, &x, &g, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1)

@@ -113,7 +113,7 @@ cdef double bias_value(const Layer *layer, Py_ssize_t output) noexcept nogil:
 cdef void fill_bias(const Layer *layer, Py_ssize_t images, char *output) noexcept nogil:
     """Sums of nothing."""
     cdef Py_ssize_t outputs = layer.shape.groups * layer.shape.outputs, plane = layer.shape.OH * layer.shape.OW, i
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> images * outputs * plane)):
         mode = enter_team()
         for i in prange(images * outputs, schedule="static"):

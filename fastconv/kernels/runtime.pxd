@@ -23,6 +23,9 @@ cdef extern from "registry.h" nogil:
         double strange
     void fc_merge(fc_moments *, const fc_moments *)
     double fc_inverse(double, double)
+    ctypedef struct fc_lane_windows:
+        Py_ssize_t count, rows, columns, stride, dilation, left, width, source_row, image_row, image_step
+        int add
     ctypedef struct fc_kernels:
         Py_ssize_t lanes
         Py_ssize_t tile_rows
@@ -114,6 +117,14 @@ cdef extern from "registry.h" nogil:
         void (*turn_out)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*line_points)(int, Py_ssize_t, const void *, void *, Py_ssize_t) noexcept nogil
         void (*line_weights)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+        void (*lane_images)(int, Py_ssize_t, Py_ssize_t, const void *const *, double, double, void *) noexcept nogil
+        void (*lane_maximum)(const fc_lane_windows *, const void *, void *) noexcept nogil
+        void (*lane_mean)(const fc_lane_windows *, const void *, const void *, double, void *) noexcept nogil
+        void (*lane_maximum_gradient)(const fc_lane_windows *, const void *, const void *, void *) noexcept nogil
+        void (*lane_mean_gradient)(const fc_lane_windows *, const void *, const void *, double, void *) noexcept nogil
+        void (*lane_loss)(int, Py_ssize_t, Py_ssize_t, const void *, const int64_t *, double, void *, double *, int64_t *) noexcept nogil
+        void (*sgd_step)(Py_ssize_t, double, double, double, const void *, void *, void *) noexcept nogil
+        void (*adam_step)(Py_ssize_t, double, double, double, double, double, double, const void *, void *, void *, void *) noexcept nogil
         int (*line_tile)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, const void *, int,
                          void *) noexcept nogil
 
@@ -124,9 +135,10 @@ cdef bint winograd_allowed() noexcept nogil
 cdef void *allocate(Py_ssize_t size) noexcept nogil
 cdef void release(void *memory) noexcept nogil
 
-# All arithmetic lies between these two on the thread that does it: `mode = enter_team()` first and `leave_team(mode)` last (mode: an
-# unsigned int) in every parallel region, and in the driver's entry (`with nogil:`) where the calling thread computes outside of regions.
-# They nest. The first notes how many threads are at work and makes this thread treat denormal numbers as set_flush_denormal says, whatever
-# the caller's own mode: workers have it from whoever started them, and bits would depend on the threads. The second gives back what was.
+# All arithmetic lies between these two on the thread that does it: `mode = enter_team()` first and `leave_team(mode)` last (mode from
+# `cdef unsigned int mode = 0`) in every parallel region, and in the driver's entry (`with nogil:`) where the calling thread computes
+# outside of regions. They nest. The first notes how many threads are at work and makes this thread treat denormal numbers as
+# set_flush_denormal says, whatever the caller's own mode: workers have it from whoever started them, and bits would depend on the
+# threads. The second gives back what was.
 cdef unsigned int enter_team() noexcept nogil
 cdef void leave_team(unsigned int mode) noexcept nogil

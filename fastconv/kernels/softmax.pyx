@@ -12,7 +12,7 @@ ctypedef void (*unary)(Py_ssize_t, const void *, void *) noexcept nogil
 
 cdef void map_rows(unary function, const Array *x, char *y) noexcept nogil:
     cdef Py_ssize_t i, width = x.shape[1]
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(<double> x.size * WORK_EXPONENTIAL)):
         mode = enter_team()
         for i in prange(x.shape[0], schedule="static"):

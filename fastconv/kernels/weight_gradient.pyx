@@ -131,7 +131,7 @@ cdef int run(WeightGradient *job, bint by_tap) noexcept nogil:
     cdef int threads
     cdef char *workspace
     cdef char *parts
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     choose_blocks(job, by_tap, &blocks)
     tasks = job.groups * blocks.output_blocks * blocks.channel_blocks * blocks.parts
     threads = <int> min(threads_for(<double> job.images * job.grid_rows * job.grid_columns * weights), tasks)

@@ -145,7 +145,7 @@ cdef int weight_product(WeightGradient *job) noexcept nogil:
     cdef int threads = threads_for(<double> job.images * job.grid_rows * job.grid_columns * weights)
     cdef char *workspace
     cdef char *parts
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     axis_measure(&job.rows)
     axis_measure(&job.columns)
     choose_blocks(job, &blocks)

@@ -56,7 +56,7 @@ cdef void pack_part(const Winograd *job, Py_ssize_t block, Py_ssize_t width, Py_
 cdef void pack_winograd(const Winograd *job, char *packed) noexcept nogil:
     cdef Py_ssize_t width = channels_width(job.kernel, job.outputs), points = (job.m + job.r - 1) * (job.m + job.r - 1), i
     cdef Py_ssize_t blocks = (job.outputs + width - 1) // width
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(10.0 * job.channels * job.outputs * points)):
         mode = enter_team()
         for i in prange(blocks, schedule="static"):
@@ -85,7 +85,7 @@ cdef void phase_filters(const char *weights, Py_ssize_t filters, Py_ssize_t KH, 
     """(filters, KH, KW) to (filters, step_h, step_w, r, r), zeros where a phase has fewer taps; `back`: the other way round."""
     cdef Py_ssize_t f
     cdef Py_ssize_t filter = KH * KW * sizeof(float), phase = step_h * step_w * r * r * sizeof(float)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     with parallel(num_threads=threads_for(4.0 * filters * step_h * step_w * r * r)):
         mode = enter_team()
         for f in prange(filters, schedule="static"):
@@ -181,7 +181,7 @@ cdef void shared_task(const Winograd *job, const Layout *layout, Py_ssize_t inde
 cdef int run_alone(const Winograd *job, const Layout *layout, int threads) noexcept nogil:
     cdef Py_ssize_t a_thread = layout.panel_bytes + layout.product_bytes + layout.patch_bytes, i
     cdef char *workspace = <char *> allocate(threads * a_thread)
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if workspace == NULL:
         return -1
     if threads == 1:
@@ -202,7 +202,7 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
     cdef bint on_the_way = job.packed == NULL
     cdef char *points
     cdef char *workspace
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     if on_the_way:
         a_thread += layout.part_bytes + (together - 1) * layout.product_bytes
     points = <char *> allocate(together * layout.panel_bytes + threads * a_thread)

@@ -81,7 +81,7 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
     cdef char *gradient
     cdef char *workspace
     cdef int threads
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     layout.points = n * n
     layout.source_vectors, layout.gradient_vectors = (job.channels + lanes - 1) // lanes, (job.outputs + lanes - 1) // lanes
     vectors = layout.source_vectors + layout.gradient_vectors

@@ -67,6 +67,11 @@ class Parametric(Layer):
             raise ValueError(f"{type(self).__name__}.gradients needs a backward before it")
         return dict(self._gradients)
 
+    def gradient_arrays(self):
+        """(grad_weight, grad_bias or None): what `gradients()` shows from now on, for kernels to write into."""
+        self._gradients = {key: np.zeros(sizes, self.dtype) for key, sizes in self._shapes.items()}
+        return self._gradients["weight"], self._gradients.get("bias")
+
     def _keep_gradients(self, grad_weight, grad_bias):
         self._gradients = {"weight": grad_weight}
         if "bias" in self._shapes:

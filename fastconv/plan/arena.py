@@ -5,14 +5,12 @@
 What is bound here only calls kernels: every shape and view is made beforehand.
 """
 
-import os
 from math import prod
-from threading import Lock
 from typing import NamedTuple
-from weakref import WeakSet
 
 import numpy as np
 
+from fastconv.plan.locks import Locked
 from fastconv.plan.steps import Step
 
 INPUT, OUTPUT = "input", "output"  # the caller's arrays; a region of the arena is 0 or 1
@@ -41,7 +39,7 @@ def lay_out(steps):
     return moves
 
 
-class Arena:
+class Arena(Locked):
     """Room for a batch between the moves. One call at a time uses it: `lock`."""
 
     def __init__(self, moves, batch, dtype):
@@ -51,7 +49,7 @@ class Arena:
                 size = prod(move.step.target_shape) * batch * dtype.itemsize
                 sizes[move.target] = max(sizes[move.target], -(-size // _ALIGNMENT) * _ALIGNMENT)
         self.bytes = sum(sizes)
-        self.lock = Lock()
+        super().__init__()
         self.regions = ()
         if self.bytes:
             try:
@@ -63,23 +61,9 @@ class Arena:
                 memory[start : start + sizes[0]].view(dtype),
                 memory[start + sizes[0] : start + self.bytes].view(dtype),
             )
-            _arenas.add(self)
 
     def place(self, region, shape):
         return self.regions[region][: prod(shape)].reshape(shape)
-
-
-# A fork while another thread computes leaves its lock taken in the child, where no such thread is left to give it back.
-_arenas = WeakSet()
-
-
-def _unlock():
-    for arena in _arenas:
-        arena.lock = Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
 
 
 def bind(moves, arena, images, input_shape, output_shape):

@@ -2,7 +2,7 @@
 
 from fastconv import _arguments as args
 from fastconv import nn
-from fastconv.plan import steps
+from fastconv.plan import lanes, steps
 from fastconv.plan.plan import Plan
 
 
@@ -11,9 +11,12 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
 
     The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
     convolution is computed along with it; other activations work in place; pooling and dense layers write into an arena
-    that is allocated here; Flatten costs nothing. Where fastconv.allow_winograd says so now, convolutions may use
-    Winograd's algorithm: also some for which functional.conv2d does not, because their weights are transformed here,
-    once. Otherwise a plan gives the bits that the network gives.
+    that is allocated here; Flatten costs nothing. Small networks like LeNet compute several images at a time, one in
+    each lane of the vectors, with what lies between the layers in a core's cache.
+
+    Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some
+    for which functional.conv2d does not, because their weights are transformed here, once. Otherwise a plan gives the
+    bits that the network gives.
 
     Args:
         net: a layer of fastconv.nn, or a Sequential of them, nested or not.
@@ -40,7 +43,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     """
     if not isinstance(net, nn.Layer):
         raise TypeError(f"net must be a layer of fastconv.nn, got {type(net).__name__}")
-    layers = list(_leaves(net))
+    layers = list(leaves(net))
     for _, layer in layers:
         steps.check(layer)
     shape = first = args.shape(input_shape, "input_shape", None, 1)
@@ -50,21 +53,23 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     if dataflow is not None:
         _check_one_convolution(layers, dataflow)
 
+    described = None if dataflow is not None else lanes.describe([layer for _, layer in layers], first)
     done = []
     for name, layer, relu in _fused(layers):
         chosen = dataflow if isinstance(layer, nn.Conv2d) else None
-        done.append(steps.make(layer, steps.Place(name, shape, batch, dtype, relu, chosen)))
+        done.append(steps.make(layer, steps.Place(name, shape, batch, dtype, relu, chosen, described is not None)))
         shape = done[-1].output_shape
     if all(step.run is None for step in done):
         done.append(steps.copy(steps.Place("copy", shape, batch, dtype)))
-    return Plan(_title(net, layers), tuple(done), first, shape, batch, dtype)
+    in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype) if described else None
+    return Plan(_title(net, layers), tuple(done), first, shape, batch, dtype, in_lanes)
 
 
-def _leaves(net, prefix=""):
+def leaves(net, prefix=""):
     """(name, layer) of the layers that compute, in order: "0 Conv2d"; one that stands alone has no number."""
     if isinstance(net, nn.Sequential) and type(net).forward is nn.Sequential.forward:
         for position, layer in enumerate(net):
-            yield from _leaves(layer, f"{prefix}.{position}" if prefix else str(position))
+            yield from leaves(layer, f"{prefix}.{position}" if prefix else str(position))
     else:
         yield f"{prefix} {type(net).__name__}".strip(), net
 

@@ -6,6 +6,7 @@ from fastconv import _arguments as args
 from fastconv.plan.arena import Arena, bind, lay_out
 
 _KEPT = 32  # sizes of a batch that stay bound
+_MANY = 5  # images from which on lanes pay, though some stay empty
 
 _ndarray = np.ndarray
 _empty = np.empty
@@ -21,7 +22,7 @@ class Plan:
         input_shape, output_shape: without the batch.
         batch: the largest number of images a call.
         dtype: of input and output.
-        memory: bytes of the arena, which holds all intermediate tensors.
+        memory: bytes of the arena, which holds all intermediate tensors; with images in the lanes also of one thread's.
 
     Example:
         >>> plan = fc.compile(fc.nn.Conv2d(1, 6, 5, padding=2), (1, 28, 28))
@@ -29,7 +30,7 @@ class Plan:
         (6, 28, 28)
     """
 
-    def __init__(self, title, steps, input_shape, output_shape, batch, dtype):
+    def __init__(self, title, steps, input_shape, output_shape, batch, dtype, in_lanes=None):
         self.steps = steps
         self.input_shape = input_shape
         self.output_shape = output_shape
@@ -38,12 +39,13 @@ class Plan:
         self._title = title
         self._moves = lay_out(steps)
         self._arena = Arena(self._moves, batch, dtype)
+        self._in_lanes = in_lanes
         self._bound = {}  # input shape -> (run, output shape)
         self._bind((batch, *input_shape))
 
     @property
     def memory(self):
-        return self._arena.bytes
+        return self._arena.bytes + (self._in_lanes.memory if self._in_lanes else 0)
 
     def __call__(self, x, out=None):
         """The network's output for `x`.
@@ -82,7 +84,12 @@ class Plan:
                 f"compile with batch={images}, or call it with parts"
             )
         output_shape = self.output_shape if unbatched else (images, *self.output_shape)
-        run = bind(self._moves, self._arena, images, shape, output_shape) if images else _nothing
+        if not images:
+            run = _nothing
+        elif self._in_lanes and images >= _MANY:
+            run = self._in_lanes.forward
+        else:
+            run = bind(self._moves, self._arena, images, shape, output_shape)
         if len(self._bound) >= _KEPT:
             self._bound.clear()
         self._bound[shape] = bound = run, output_shape

@@ -49,6 +49,7 @@ class Place:
     dtype: np.dtype
     relu: bool = False  # a ReLU comes next, to be computed along
     dataflow: str | None = None  # the one to take, by name; None: the one that is thought fastest
+    in_order: bool = False  # its products are to be added up in the order of the weights, as lanes add them
 
     @property
     def whole_shape(self) -> Shape:
@@ -108,7 +109,14 @@ def _conv2d(layer, place):
         place.whole_shape, weight.shape, layer.stride, layer.padding, layer.dilation, layer.groups
     )
     prepared = conv.Convolution(
-        weight, bias, *place.input_shape[1:], *output_shape[1:], *geometry, relu=place.relu, dataflow=place.dataflow
+        weight,
+        bias,
+        *place.input_shape[1:],
+        *output_shape[1:],
+        *geometry,
+        relu=place.relu,
+        dataflow=place.dataflow,
+        in_order=place.in_order,
     )
     macs = prod(output_shape) * prod(weight.shape[1:])
     return _step(place, prepared.dataflow, tuple(output_shape), prepared.forward, macs=macs, weights=(weight, bias))

@@ -5,13 +5,11 @@ import time
 
 import numpy as np
 
-from fastconv import functional
-from fastconv.training.dataset import Batches, Dataset, Split, epoch_order, epoch_shifts
+from fastconv.training.dataset import Dataset, Split, epoch_order, epoch_shifts
+from fastconv.training.engines import engine
 from fastconv.training.errors import Interrupted, NonFiniteLoss
 from fastconv.training.history import EpochResult, State
 from fastconv.training.interrupt import deferred_interrupt
-
-EVALUATION_BATCH = 256
 
 
 class Callback:
@@ -84,10 +82,9 @@ def fit(
         data = Dataset("data", *(Split(*pair) for pair in data))
     epochs, batch_size = _count("epochs", epochs, 0), _count("batch_size", batch_size, 1)
     seed, shift = _count("seed", seed, 0), _count("shift", shift, 0)
-    forward_loss, backward_loss = _loss(loss)
     callbacks = [callback if isinstance(callback, Callback) else _EpochFunction(callback) for callback in callbacks]
     run = Run(net, data, optimizer, epochs, batch_size, seed, shift, state or State())
-    batches = Batches(data.train, batch_size, _dtype(net), data.mean, data.std)
+    worker = engine(net, data.train, batch_size, data.mean, data.std, loss)
     base_lr = optimizer.lr
     try:
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
@@ -95,8 +92,8 @@ def fit(
                 callback.on_start(run)
             while run.state.epoch < epochs:
                 optimizer.lr = base_lr * (schedule(run.state.epoch) if schedule else 1.0)
-                _train_epoch(run, batches, forward_loss, backward_loss, callbacks, interrupted)
-                _finish_epoch(run, forward_loss, callbacks)
+                _train_epoch(run, worker, callbacks, interrupted)
+                _finish_epoch(run, worker, callbacks)
                 if interrupted and run.state.epoch < epochs:
                     _stop(run, callbacks)
     finally:
@@ -106,29 +103,27 @@ def fit(
 
 
 def evaluate(net, split, *, mean=0.0, std=1.0, loss="cross_entropy"):
-    """(mean loss, accuracy) of a network over a Split, in batches, with the network in evaluation mode."""
-    return _evaluate(net, split, mean, std, _loss(loss)[0])
+    """(mean loss, accuracy) of a network over a Split, in evaluation mode."""
+    total, correct = engine(net, split, len(split), mean, std, loss, train=False).evaluate(split)
+    return total, correct / len(split)
 
 
-def _train_epoch(run, batches, forward_loss, backward_loss, callbacks, interrupted):
+def _train_epoch(run, worker, callbacks, interrupted):
     """The steps of one epoch, from wherever the state says it stands."""
-    net, state, optimizer = run.net, run.state, run.optimizer
+    state = run.state
     order = epoch_order(len(run.data.train), run.seed, state.epoch)
     shifts = epoch_shifts(run.steps_per_epoch, run.shift, run.seed, state.epoch)
-    net.train()
+    run.net.train()
     while state.step < run.steps_per_epoch:
         start = time.perf_counter()
         indices = order[state.step * run.batch_size : (state.step + 1) * run.batch_size]
-        images, labels = batches.gather(indices, shifts[state.step])
-        logits = net(images)
-        loss = float(forward_loss(logits, labels))
+        loss, correct = worker.step(indices, shifts[state.step])
         if not math.isfinite(loss):
             raise NonFiniteLoss(loss, state.epoch + 1, state.step + 1)
-        net.backward(backward_loss(logits, labels), need_input_grad=False)
-        optimizer.step()
+        run.optimizer.step()
         state.step += 1
         state.loss_sum += loss * len(indices)
-        state.correct += int(np.count_nonzero(logits.argmax(axis=1) == labels))
+        state.correct += correct
         state.seconds += time.perf_counter() - start
         for callback in callbacks:
             callback.on_step(run)
@@ -136,14 +131,15 @@ def _train_epoch(run, batches, forward_loss, backward_loss, callbacks, interrupt
             _stop(run, callbacks)
 
 
-def _finish_epoch(run, forward_loss, callbacks):
+def _finish_epoch(run, worker, callbacks):
     state, data = run.state, run.data
     length = len(data.train)
     validation = None, None
     if data.validation is not None:
-        validation = _evaluate(run.net, data.validation, data.mean, data.std, forward_loss)
-        if not math.isfinite(validation[0]):
-            raise NonFiniteLoss(validation[0], state.epoch + 1)
+        loss, correct = worker.evaluate(data.validation)
+        if not math.isfinite(loss):
+            raise NonFiniteLoss(loss, state.epoch + 1)
+        validation = loss, correct / len(data.validation)
     result = EpochResult(
         state.epoch + 1, state.loss_sum / length, state.correct / length, *validation, length / max(state.seconds, 1e-9)
     )
@@ -153,57 +149,10 @@ def _finish_epoch(run, forward_loss, callbacks):
         callback.on_epoch(run, result)
 
 
-def _evaluate(net, split, mean, std, forward_loss):
-    was_training = net.training
-    net.eval()
-    batches = Batches(split, EVALUATION_BATCH, _dtype(net), mean, std)
-    loss_sum, correct = 0.0, 0
-    for start in range(0, len(split), EVALUATION_BATCH):
-        images, labels = batches.slice(start, start + EVALUATION_BATCH)
-        logits = net(images)
-        loss_sum += float(forward_loss(logits, labels)) * len(labels)
-        correct += int(np.count_nonzero(logits.argmax(axis=1) == labels))
-    if was_training:
-        net.train()
-    return loss_sum / len(split), correct / len(split)
-
-
 def _stop(run, callbacks):
     for callback in callbacks:
         callback.on_interrupt(run)
     raise Interrupted(run.state)
-
-
-def _loss(name):
-    """(forward, backward): the mean loss of (logits, labels) as a number, and its gradient to the logits."""
-    if name == "cross_entropy":
-        return functional.cross_entropy, _cross_entropy_backward
-    if name == "mse_loss":
-        return _squared_error, _squared_error_backward
-    raise ValueError(f"loss: {name!r}, expected 'cross_entropy' or 'mse_loss'")
-
-
-def _cross_entropy_backward(logits, labels):
-    return functional.cross_entropy_backward(np.ones((), logits.dtype), logits, labels)
-
-
-def _squared_error(outputs, labels):
-    return functional.mse_loss(outputs, _one_hot(outputs, labels))
-
-
-def _squared_error_backward(outputs, labels):
-    return functional.mse_loss_backward(np.ones((), outputs.dtype), outputs, _one_hot(outputs, labels))
-
-
-def _one_hot(outputs, labels):
-    target = np.zeros_like(outputs)
-    np.put_along_axis(target, labels[:, None], 1, axis=1)
-    return target
-
-
-def _dtype(net):
-    """What the network computes in: its parameters' dtype."""
-    return next((parameter.dtype for parameter in net.parameters().values()), np.dtype(np.float32))
 
 
 def _count(name, value, least):

@@ -1,12 +1,14 @@
 """Optimizers: read a network's gradients, change its parameters in place.
 
-Formulas and defaults are torch.optim's. All arithmetic goes through buffers made at the first step; later steps
-allocate no arrays.
+Formulas and defaults are torch.optim's. A parameter is one call of a kernel that reads and writes each element once;
+buffers are made at the first step, later steps allocate no arrays.
 """
 
 import math
 
 import numpy as np
+
+from fastconv.kernels import optimizer as kernels
 
 
 class Optimizer:
@@ -23,15 +25,13 @@ class Optimizer:
         self.weight_decay = _number("weight_decay", weight_decay)
         self.steps = 0
         self._buffers = {}  # (slot, parameter's name) -> array
-        self._scratch = {}  # parameter's name -> two arrays
 
     def step(self):
         """Change each parameter once, by the gradients of the last backward."""
         gradients = self.net.gradients()
         self.steps += 1
-        with np.errstate(over="ignore", invalid="ignore"):  # the loop looks for non-finite losses
-            for name, parameter in self.net.parameters().items():
-                self._update(name, parameter, self._decayed(name, parameter, gradients[name]))
+        for name, parameter in self.net.parameters().items():
+            self._update(name, parameter, gradients[name])
 
     def state_dict(self):
         """A flat dict of arrays: "steps", and "slot.parameter" for each buffer. Copies."""
@@ -64,24 +64,11 @@ class Optimizer:
     def _update(self, name, parameter, gradient):
         raise TypeError(f"{type(self).__name__} is no optimizer by itself: SGD and Adam are")
 
-    def _decayed(self, name, parameter, gradient):
-        """gradient + weight_decay * parameter"""
-        if not self.weight_decay:
-            return gradient
-        result = self._scratch_of(name, parameter)[0]
-        np.multiply(parameter, self.weight_decay, out=result)
-        return np.add(result, gradient, out=result)
-
     def _buffer(self, slot, name, parameter):
         key = (slot, name)
         if key not in self._buffers:
             self._buffers[key] = np.zeros_like(parameter)
         return self._buffers[key]
-
-    def _scratch_of(self, name, parameter):
-        if name not in self._scratch:
-            self._scratch[name] = np.empty_like(parameter), np.empty_like(parameter)
-        return self._scratch[name]
 
 
 class SGD(Optimizer):
@@ -102,14 +89,8 @@ class SGD(Optimizer):
         self.slots = ("momentum",) if self.momentum else ()
 
     def _update(self, name, parameter, gradient):
-        if self.momentum:
-            velocity = self._buffer("momentum", name, parameter)
-            velocity *= self.momentum
-            velocity += gradient
-            gradient = velocity
-        scaled = self._scratch_of(name, parameter)[1]
-        np.multiply(gradient, self.lr, out=scaled)
-        parameter -= scaled
+        velocity = self._buffer("momentum", name, parameter) if self.momentum else None
+        kernels.sgd_step(parameter, gradient, velocity, self.lr, self.momentum, self.weight_decay)
 
 
 class Adam(Optimizer):
@@ -135,22 +116,18 @@ class Adam(Optimizer):
 
     def _update(self, name, parameter, gradient):
         beta1, beta2 = self.betas
-        mean = self._buffer("mean", name, parameter)
-        square = self._buffer("square", name, parameter)
-        scratch = self._scratch_of(name, parameter)[1]
-        np.subtract(gradient, mean, out=scratch)  # m += (1 - b1) (g - m)
-        scratch *= 1 - beta1
-        mean += scratch
-        square *= beta2  # v = b2 v + (1 - b2) g g
-        np.multiply(gradient, gradient, out=scratch)
-        scratch *= 1 - beta2
-        square += scratch
-        np.sqrt(square, out=scratch)  # p -= step m / (sqrt(v) / sqrt(1 - b2^t) + eps)
-        scratch /= math.sqrt(1 - beta2**self.steps)
-        scratch += self.eps
-        np.divide(mean, scratch, out=scratch)
-        scratch *= self.lr / (1 - beta1**self.steps)
-        parameter -= scratch
+        kernels.adam_step(
+            parameter,
+            gradient,
+            self._buffer("mean", name, parameter),
+            self._buffer("square", name, parameter),
+            self.lr / (1 - beta1**self.steps),
+            beta1,
+            beta2,
+            math.sqrt(1 - beta2**self.steps),
+            self.eps,
+            self.weight_decay,
+        )
 
 
 def _number(name, value, below=math.inf):

@@ -93,15 +93,22 @@ def tanh_backward(grad_output, y):
 
 
 def log_softmax(x, dim=-1):
-    x = x.astype(np.float64)
     with np.errstate(all="ignore"):
-        x = x - x.max(axis=dim, keepdims=True)
-        return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
+        below, powers = _powers(x, dim)
+        return (below - np.log(powers.sum(axis=dim, keepdims=True))).astype(np.float64)
 
 
 def softmax(x, dim=-1):
     with np.errstate(all="ignore"):
-        return np.exp(log_softmax(x, dim))
+        _, powers = _powers(x, dim)
+        return (powers / powers.sum(axis=dim, keepdims=True)).astype(np.float64)
+
+
+def _powers(x, dim):
+    """In long double: a sum of many powers, one after the other, is not exact enough to judge float64 by."""
+    x = x.astype(np.longdouble)
+    below = x - x.max(axis=dim, keepdims=True)
+    return below, np.exp(below)
 
 
 def softmax_backward(grad_output, y, dim=-1):
@@ -126,7 +133,8 @@ def cross_entropy_backward(
     share = _cross_entropy(input, target, weight, ignore_index, "none", label_smoothing)[1]  # d loss_i / d log p
     seed = np.asarray(grad_output, dtype=np.float64)
     if reduction == "mean":
-        seed = seed / _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[2]
+        # Where every sample is ignored the loss is NaN, but its gradient is zero.
+        seed = seed / (_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[2] or 1.0)
     axis = 1 if input.ndim > 1 else 0
     seed = np.expand_dims(seed, axis) if seed.ndim else seed
     return log_softmax_backward(share * seed, log_softmax(input, axis), axis)
@@ -163,11 +171,17 @@ def _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothi
         return (total / np.float64(norm) if reduction == "mean" else total), share, norm
 
 
-def mse_loss(input, target, reduction="mean"):
-    squares = (input.astype(np.float64) - target.astype(np.float64)) ** 2
-    return {"none": lambda: squares, "sum": squares.sum, "mean": squares.mean}[reduction]()
+def mse_loss(input, target, reduction="mean", weight=None):
+    squares = _weighted((input.astype(np.float64) - target.astype(np.float64)) ** 2, weight)
+    total = squares.size if weight is None else weight.astype(np.float64).sum()
+    return {"none": squares, "sum": squares.sum(), "mean": squares.sum() / total}[reduction]
 
 
-def mse_loss_backward(grad_output, input, target, reduction="mean"):
+def mse_loss_backward(grad_output, input, target, reduction="mean", weight=None):
     slope = 2 * (input.astype(np.float64) - target.astype(np.float64)) * np.asarray(grad_output, dtype=np.float64)
-    return slope / input.size if reduction == "mean" else slope
+    total = slope.size if weight is None else weight.astype(np.float64).sum()
+    return _weighted(slope / total if reduction == "mean" else slope, weight)
+
+
+def _weighted(values, weight):
+    return values if weight is None else values * weight.astype(np.float64)

@@ -2,8 +2,9 @@
 
 The first line out says the library's version, or why it is missing. Requests: {"do": "prepare", "layer", "mode",
 "dtype", "seconds"} makes the arrays, checks the result, warms up and keeps the library's fastest way of calling;
-{"do": "time", "seconds"} answers {"seconds"}, a median; {"do": "roofline", "seconds"}; {"do": "release"}. What fails
-answers {"error"}. Between two requests the process sleeps on its input: nothing computes but the one that was asked.
+{"do": "prepare_call", ...} does so for a call of an operator; {"do": "time", "seconds"} answers {"seconds"}, a median;
+{"do": "roofline", "seconds"}; {"do": "release"}. What fails answers {"error"}. Between two requests the process sleeps
+on its input: nothing computes but the one that was asked.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import sys
 
-from . import clock, problem
+from . import calls, clock, problem
 
 
 class Worker:
@@ -34,6 +35,16 @@ class Worker:
         form = min(times, key=times.__getitem__)
         self.call, self.data = forms[form][0], data  # the arrays too: a library may only borrow them
         return {"form": form}
+
+    def prepare_call(self, layer: dict, mode: str, dtype: str, seconds: float) -> dict:
+        """As `prepare`, for a call of an operator; also answers with a digest of its results."""
+        self.release()
+        data = calls.arrays(layer, dtype)
+        call, fetch, data = self.library.operator(layer, mode, data, dtype)
+        found = calls.digest(layer, fetch(call()))
+        clock.warm_up(call)
+        self.call, self.data = call, data
+        return {"form": layer["operator"], "digest": found}
 
     def time(self, seconds: float) -> dict:
         return {"seconds": clock.median(self.call, seconds)}

@@ -24,10 +24,11 @@ def arrays(layer: dict, dtype: str = "float32") -> dict[str, np.ndarray]:
         weight = random.standard_normal(layer["weight_shape"])
         made["weight"] = weight / math.sqrt(math.prod(layer["weight_shape"][1:]))
         made["bias"] = random.standard_normal(layer["out_channels"])
-    return {name: _aligned(array, dtype) for name, array in made.items()}
+    return {name: aligned(array, dtype) for name, array in made.items()}
 
 
-def _aligned(array: np.ndarray, dtype: str) -> np.ndarray:
+def aligned(array: np.ndarray, dtype: str) -> np.ndarray:
+    """A copy in this dtype that begins on a cache line."""
     room = np.empty(array.size * np.dtype(dtype).itemsize + 64, np.uint8)
     start = -room.ctypes.data % 64
     result = room[start : start + room.size - 64].view(dtype).reshape(array.shape)

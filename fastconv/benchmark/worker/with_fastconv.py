@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 import fastconv as fc
+
+from . import calls
 
 _threads = 0
 
@@ -105,3 +109,27 @@ def _signal(layer, input, weight, bias, grad_output):
         return signal.correlate2d(image, kernel, mode="same")
 
     return {"correlate2d": (call, lambda y: {"output": y[None, None]})}
+
+
+def operator(call: dict, mode: str, data: dict, dtype: str):
+    """(function, results as a list of arrays, what must be kept alive) of an operator's call."""
+    run, options = getattr(fc.functional, call["operator"]), dict(call["options"])
+    if mode == "operators":
+        return lambda: run(**data, **options), lambda y: [np.asarray(y)], data
+    backward = getattr(fc.functional, f"{call['operator']}_backward")
+    wanted = inspect.signature(backward).parameters
+    known = {**data, **options, "input_shape": data["input"].shape}
+    if "indices" in wanted:
+        y, known["indices"] = run(**data, **options, return_indices=True)
+    else:
+        y = run(**data, **options)
+    known["output"] = y
+    shape = np.shape(y)
+    known["grad_output"] = calls.gradient(shape, dtype) if shape else np.ones((), dtype)
+    arguments = {name: known[name] for name in wanted if name in known}
+
+    def results(found):
+        found = found if isinstance(found, tuple) else (found,)
+        return [array for array in found if array is not None]
+
+    return lambda: backward(**arguments), results, arguments

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from . import calls
+
 
 def start(threads: int) -> str:
     torch.set_num_threads(threads)
@@ -78,3 +80,25 @@ def _pool_backward(layer, input, grad_output):
             )
 
     return {f"{layer['op']}_backward": (call, lambda g: {"grad_input": g.numpy()})}
+
+
+def operator(call: dict, mode: str, data: dict, dtype: str):
+    """(function, results as a list of arrays, what must be kept alive) of an operator's call."""
+    run = getattr(F, call["operator"])
+    tensors = {name: torch.from_numpy(array) for name, array in data.items()}
+    options = call["options"]
+    if mode == "operators":
+        return lambda: run(**tensors, **options), lambda y: [y.numpy()], tensors
+    wanted = [
+        tensor.requires_grad_()
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and not name.startswith("running_") and name != "target"
+    ]
+    with torch.enable_grad():
+        y = run(**tensors, **options)
+    grad_output = torch.from_numpy(calls.gradient(tuple(y.shape), dtype)) if y.ndim else torch.ones((), dtype=y.dtype)
+
+    def backward():
+        return torch.autograd.grad(y, wanted, grad_output, retain_graph=True)
+
+    return backward, lambda results: [tensor.numpy() for tensor in results], (tensors, y, grad_output)

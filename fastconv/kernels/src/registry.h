@@ -31,6 +31,16 @@ typedef struct {
     ptrdiff_t source, target, length;
 } fc_segment;
 
+/* A row of `count` windows with the images in the lanes. Sizes are in vectors, of which one holds an element of as many images. */
+typedef struct {
+    ptrdiff_t count, rows, columns;      /* windows; their taps: the rows inside the image, and all columns */
+    ptrdiff_t stride, dilation, left;    /* of the columns; where the first window begins */
+    ptrdiff_t width;                     /* of the image */
+    ptrdiff_t source_row;                /* from a row of taps to the next */
+    ptrdiff_t image_row, image_step;     /* the same in a gradient, and from a column to the next */
+    int add;                             /* to what a gradient holds: windows overlap */
+} fc_lane_windows;
+
 typedef struct {
     const char *isa;
     ptrdiff_t lanes;          /* elements a vector */

@@ -1,0 +1,54 @@
+/* One step of an optimizer, element by element, in place. */
+#include <math.h>
+
+#include "vector.h"
+
+FC_INLINE vec root(vec x) {
+#if FC_VECTORS
+    FC_UNROLL for (ptrdiff_t i = 0; i < VL; i++) x[i] = (real)sqrt(x[i]); /* becomes one instruction */
+    return x;
+#else
+    return (real)sqrt(x);
+#endif
+}
+
+/* How many of the next VL elements there are, and vectors of them. */
+#define LANES(count, i) ((count) - (i) < VL ? (count) - (i) : VL)
+FC_INLINE vec get(const real *p, ptrdiff_t lanes) { return lanes == VL ? load(p) : load_part(p, lanes); }
+FC_INLINE void put(real *p, vec v, ptrdiff_t lanes) {
+    if (lanes == VL) store(p, v);
+    else store_part(p, v, lanes);
+}
+
+/* g = gradient + decay * p; v = momentum * v + g (velocity NULL: v = g); p -= rate * v. */
+void FC_NAME(sgd_step)(ptrdiff_t count, double rate, double momentum, double decay, const void *gradient, void *velocity, void *parameter) {
+    const real *slope = gradient;
+    real *value = parameter, *speed = velocity;
+    for (ptrdiff_t i = 0; i < count; i += VL) {
+        const ptrdiff_t lanes = LANES(count, i);
+        const vec p = get(value + i, lanes);
+        vec v = get(slope + i, lanes) + broadcast((real)decay) * p;
+        if (speed) {
+            v += broadcast((real)momentum) * get(speed + i, lanes);
+            put(speed + i, v, lanes);
+        }
+        put(value + i, p - broadcast((real)rate) * v, lanes);
+    }
+}
+
+/* g = gradient + decay * p; m += (1 - beta1) (g - m); s = beta2 s + (1 - beta2) g^2; p -= rate * m / (sqrt(s) / scale + eps). */
+void FC_NAME(adam_step)(ptrdiff_t count, double rate, double beta1, double beta2, double scale, double eps, double decay, const void *gradient,
+                        void *mean, void *square, void *parameter) {
+    const real *slope = gradient;
+    real *value = parameter, *m = mean, *s = square;
+    for (ptrdiff_t i = 0; i < count; i += VL) {
+        const ptrdiff_t lanes = LANES(count, i);
+        const vec p = get(value + i, lanes), g = get(slope + i, lanes) + broadcast((real)decay) * p;
+        const vec first = get(m + i, lanes);
+        const vec average = first + broadcast((real)(1 - beta1)) * (g - first);
+        const vec spread = broadcast((real)beta2) * get(s + i, lanes) + broadcast((real)(1 - beta2)) * (g * g);
+        put(m + i, average, lanes);
+        put(s + i, spread, lanes);
+        put(value + i, p - broadcast((real)rate) * average / (root(spread) / broadcast((real)scale) + broadcast((real)eps)), lanes);
+    }
+}

@@ -1,0 +1,112 @@
+"""Two ways through a batch, with one face: images in the lanes where the network suits, layer by layer otherwise.
+
+A step leaves the gradients of the mean loss in the layers, for an optimizer to use.
+"""
+
+import numpy as np
+
+from fastconv import functional
+from fastconv.plan import lanes
+from fastconv.plan.compile import leaves
+from fastconv.training.dataset import Batches
+
+EVALUATION_BATCH = 256
+
+
+def engine(net, split, batch_size, mean, std, loss, train=True):
+    """What trains `net` on the images of `split`, or with train=False only evaluates it: an object with
+    ``step(indices, shift)`` and ``evaluate(split)``, both of which give (loss, how many were right).
+    ``loss``: "cross_entropy" or "mse_loss"."""
+    if loss not in _LOSSES:
+        raise ValueError(f"loss: {loss!r}, expected 'cross_entropy' or 'mse_loss'")
+    dtype = next((parameter.dtype for parameter in net.parameters().values()), np.dtype(np.float32))
+    shape = split.images.shape[1:]
+    if split.images.dtype in (np.uint8, dtype) and len(split.images) and len(net.output_shape(shape)) == 1:
+        described = lanes.describe([layer for _, layer in leaves(net)], shape)
+        if described is not None:
+            return _Lanes(lanes.LaneNetwork(described, shape, dtype, train), split, mean, std, loss)
+    return _Layers(net, split, batch_size, dtype, mean, std, loss)
+
+
+class _Lanes:
+    """One call into compiled code a step, from the bytes of the images to the gradients."""
+
+    def __init__(self, network, split, mean, std, loss):
+        self._network, self._split, self._squared = network, split, loss == "mse_loss"
+        self._scale, self._shift = 1 / (255 * std), mean / std
+
+    def step(self, indices, shift):
+        split = self._split
+        moved = tuple(map(int, shift))
+        done = self._network.step(
+            split.images, split.labels, indices, len(indices), self._scale, self._shift, moved, self._squared
+        )
+        return done or _refuse(split.labels[indices])
+
+    def evaluate(self, split):
+        done = self._network.evaluate(
+            split.images, split.labels, 0, len(split), self._scale, self._shift, self._squared
+        )
+        return done or _refuse(split.labels)
+
+
+def _refuse(labels):
+    raise ValueError(f"labels: {labels.min()} to {labels.max()}, expected classes that the network has an output for")
+
+
+class _Layers:
+    """The layers' own forward and backward."""
+
+    def __init__(self, net, split, batch_size, dtype, mean, std, loss):
+        self._net, self._dtype, self._mean, self._std = net, dtype, mean, std
+        self._batches = Batches(split, batch_size, dtype, mean, std)
+        self._loss, self._gradient = _LOSSES[loss]
+
+    def step(self, indices, shift):
+        images, labels = self._batches.gather(indices, shift)
+        logits = self._net(images)
+        loss = float(self._loss(logits, labels))
+        self._net.backward(self._gradient(logits, labels), need_input_grad=False)
+        return loss, _hits(logits, labels)
+
+    def evaluate(self, split):
+        net, was_training = self._net, self._net.training
+        net.eval()
+        batches = Batches(split, EVALUATION_BATCH, self._dtype, self._mean, self._std)
+        total, correct = 0.0, 0
+        for start in range(0, len(split), EVALUATION_BATCH):
+            images, labels = batches.slice(start, start + EVALUATION_BATCH)
+            logits = net(images)
+            total += float(self._loss(logits, labels)) * len(labels)
+            correct += _hits(logits, labels)
+        net.train(was_training)
+        return total / len(split), correct
+
+
+def _hits(logits, labels):
+    return int(np.count_nonzero(logits.argmax(axis=1) == labels))
+
+
+def _cross_entropy_backward(logits, labels):
+    return functional.cross_entropy_backward(np.ones((), logits.dtype), logits, labels)
+
+
+def _squared_error(outputs, labels):
+    return functional.mse_loss(outputs, _one_hot(outputs, labels))
+
+
+def _squared_error_backward(outputs, labels):
+    return functional.mse_loss_backward(np.ones((), outputs.dtype), outputs, _one_hot(outputs, labels))
+
+
+def _one_hot(outputs, labels):
+    target = np.zeros_like(outputs)
+    np.put_along_axis(target, labels[:, None], 1, axis=1)
+    return target
+
+
+# the mean loss of (logits, labels) as a number, and its gradient to the logits
+_LOSSES = {
+    "cross_entropy": (functional.cross_entropy, _cross_entropy_backward),
+    "mse_loss": (_squared_error, _squared_error_backward),
+}

@@ -1,0 +1,87 @@
+"""A call of every operator of fastconv.functional, for the tests that all of them must pass: shapes are uneven and
+small, but an argument has over 2.7 KB in float64, so that a copy of it shows.
+
+A name may stand several times, with a comma and what is special about it. An operator that is missing here is a failure
+of test_arrays.py, so a new one gets its line when it is added.
+"""
+
+import numpy as np
+
+import fastconv as fc
+import fastconv.functional as F
+
+
+def samples(dtype):
+    """{name: keyword arguments}; each ndarray of one dimension or more among them is an argument that is an array."""
+    rng = np.random.default_rng(11)
+
+    def new(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    x, rows, classes = new(2, 4, 9, 10), new(5, 7), np.array([0, 6, 3, 3, 1])
+    signal, turn = new(2, 4, 91), dict(stride=2, padding=1, groups=2)
+    conv = dict(stride=(2, 1), padding=1, groups=2)
+    pool = dict(kernel_size=3, stride=(2, 1), padding=1)
+    pooled, indices = fc.max_pool2d(x, **pool, return_indices=True)
+    columns = fc.unfold(x, 3, padding=1)
+    weight = np.abs(new(7)) + dtype(0.5)
+    return {
+        "conv1d": dict(input=signal, weight=new(6, 2, 5), bias=new(6), **turn),
+        "conv1d_backward": dict(grad_output=new(2, 6, 45), input=signal, weight=new(6, 2, 5), **turn),
+        "conv2d": dict(input=x, weight=new(6, 2, 3, 3), bias=new(6), **conv),
+        "conv2d, 1x1": dict(input=x, weight=new(5, 4, 1, 1), bias=new(5)),
+        "conv2d, one image": dict(input=x[1], weight=new(5, 4, 3, 3), padding="same"),
+        "conv2d_backward": dict(grad_output=new(2, 6, 5, 10), input=x, weight=new(6, 2, 3, 3), **conv),
+        "conv_transpose1d": dict(input=signal, weight=new(4, 3, 5), bias=new(6), **turn),
+        "conv_transpose1d_backward": dict(grad_output=new(2, 6, 183), input=signal, weight=new(4, 3, 5), **turn),
+        "conv_transpose2d": dict(input=x, weight=new(4, 3, 3, 3), bias=new(6), output_padding=(1, 0), **conv),
+        "conv_transpose2d_backward": dict(grad_output=new(2, 6, 17, 10), input=x, weight=new(4, 3, 3, 3), **conv),
+        "max_pool2d": dict(input=x, **pool, return_indices=True),
+        "max_pool2d, one image": dict(input=x[0], kernel_size=2),
+        "max_pool2d_backward": dict(grad_output=new(*pooled.shape), indices=indices, input_shape=x.shape, **pool),
+        "avg_pool2d": dict(input=x, **pool),
+        "avg_pool2d_backward": dict(grad_output=new(*pooled.shape), input_shape=x.shape, **pool),
+        "unfold": dict(input=x, kernel_size=3, padding=1),
+        "im2col": dict(input=x, kernel_size=2),
+        "fold": dict(input=columns, output_size=(9, 10), kernel_size=3, padding=1),
+        "col2im": dict(input=columns, output_size=(9, 10), kernel_size=3, padding=1),
+        "linear": dict(input=new(21, 37), weight=new(13, 37), bias=new(13)),
+        "linear, images": dict(input=x, weight=new(3, 10)),
+        "linear_backward": dict(grad_output=new(21, 13), input=new(21, 37), weight=new(13, 37)),
+        **{name: dict(input=x) for name in ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh")},
+        **{
+            f"{name}_backward": dict(grad_output=new(*x.shape), input=x)
+            for name in ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu")
+        },
+        "gelu, tanh": dict(input=x, approximate="tanh"),
+        "sigmoid_backward": dict(grad_output=new(*x.shape), output=fc.sigmoid(x)),
+        "tanh_backward": dict(grad_output=new(*x.shape), output=fc.tanh(x)),
+        "softmax": dict(input=x, dim=-1),
+        "softmax, channels": dict(input=x, dim=1),
+        "softmax_backward": dict(grad_output=new(*x.shape), output=fc.softmax(x, 1), dim=1),
+        "log_softmax": dict(input=x, dim=-1),
+        "log_softmax_backward": dict(grad_output=new(5, 7), output=fc.log_softmax(rows, -1), dim=-1),
+        "cross_entropy": dict(input=rows, target=classes, weight=weight),
+        "cross_entropy, probabilities": dict(input=rows, target=fc.softmax(new(5, 7), -1), reduction="none"),
+        "cross_entropy_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
+        "mse_loss": dict(input=rows, target=new(5, 7)),
+        "mse_loss_backward": dict(grad_output=new(5, 7), input=rows, target=new(5, 7), reduction="none"),
+    }
+
+
+NAMES = tuple(samples(np.float32))
+
+
+def call(name, arguments):
+    return getattr(F, name.partition(",")[0])(**arguments)
+
+
+def arrays(arguments):
+    """The names of those that are arrays."""
+    return [name for name, value in arguments.items() if isinstance(value, np.ndarray)]
+
+
+def many(result):
+    """The arrays of a result, whether it is one, a scalar or a tuple with gaps."""
+    results = result if isinstance(result, tuple) else (result,)
+    return [np.asarray(each) for each in results if each is not None]

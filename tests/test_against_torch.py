@@ -1,0 +1,36 @@
+"""Every operator, forward and backward, over thousands of drawn calls, against torch; without torch, the reference.
+
+How a call is drawn and checked is said once an operator in tests/specs/. Results must lie within (4 + sqrt(K)) eps
+of the sum of magnitudes, with tolerance.py's allowance where Winograd's algorithm may be at work.
+"""
+
+import numpy as np
+import pytest
+from specs import OPERATORS
+from specs.compare import SEED, check
+
+import fastconv.functional as F
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operator(name, comparisons):
+    for number in range(OPERATORS[name].cases):
+        against = check(name, number)
+        comparisons[name] = f"seed {SEED}, against {against}", number + 1
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.93])
+@pytest.mark.skipif(not hasattr(F, "dropout"), reason="not there yet")
+def test_dropout_leaves_as_many_as_it_says_wherever_they_are(p, dtype):
+    x = np.arange(1, 500_001, dtype=dtype)
+    y, again, other = (F.dropout(x, p, seed=seed) for seed in (1, 1, 2))
+    kept = y != 0
+    np.testing.assert_array_equal(y, again)
+    np.testing.assert_allclose(y[kept], x[kept] / (1 - p), rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(F.dropout_backward(x, p, seed=1), y)
+    both = kept & (other != 0)
+    neighbours = [kept[:-step] & kept[step:] for step in (1, 2, 4, 8, 16, 512)]
+    for share, chance in [(kept, 1 - p), (both, (1 - p) ** 2), *((each, (1 - p) ** 2) for each in neighbours)]:
+        deviation = np.sqrt(chance * (1 - chance) / share.size)
+        assert abs(share.mean() - chance) < 7 * deviation  # neighbours are no independent draws of pairs
+    assert (F.dropout(x, p) != F.dropout(x, p)).any()
