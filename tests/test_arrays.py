@@ -154,7 +154,7 @@ def test_memory_mapped_files(name, dtype, tmp_path):
 
 
 # Operators that move their argument's axes or compute with NumPy: what they need of it is theirs to say.
-MAY_COPY = {"softmax, channels", "softmax_backward", "cross_entropy", "mse_loss", "log_softmax_backward"}
+MAY_COPY = {"softmax, channels", "softmax_backward", "cross_entropy", "mse_loss", "log_softmax_backward", "cat"}
 
 
 @pytest.mark.parametrize("form", ["plain", "read-only", "subclass", "memoryview", "DLPack"])

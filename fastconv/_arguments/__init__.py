@@ -38,6 +38,14 @@ from fastconv._arguments.dense import (
     linear,
     linear_bias,
 )
+from fastconv._arguments.join import (
+    cat,
+    cat_sizes,
+)
+from fastconv._arguments.local import (
+    local,
+    local_bias,
+)
 from fastconv._arguments.loss import (
     broadcast,
     class_targets,
@@ -101,6 +109,8 @@ __all__ = [
     "batch_statistics",
     "bias",
     "broadcast",
+    "cat",
+    "cat_sizes",
     "channel_groups",
     "channels",
     "check_parameters",
@@ -131,6 +141,8 @@ __all__ = [
     "integers",
     "linear",
     "linear_bias",
+    "local",
+    "local_bias",
     "logits",
     "loss_gradient",
     "loss_weights",

@@ -36,7 +36,14 @@ from fastconv.functional.fold import (
     unfold,
     unfold_backward,
 )
+from fastconv.functional.join import add, cat, cat_backward
 from fastconv.functional.linear import linear, linear_backward
+from fastconv.functional.local import (
+    locally_connected1d,
+    locally_connected1d_backward,
+    locally_connected2d,
+    locally_connected2d_backward,
+)
 from fastconv.functional.local_response import local_response_norm, local_response_norm_backward
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastconv.functional.norm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
@@ -55,10 +62,13 @@ from fastconv.functional.rectifier import (
 from fastconv.functional.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
+    "add",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "cat",
+    "cat_backward",
     "col2im",
     "col2im_backward",
     "conv1d",
@@ -89,6 +99,10 @@ __all__ = [
     "linear_backward",
     "local_response_norm",
     "local_response_norm_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward",
+    "locally_connected2d",
+    "locally_connected2d_backward",
     "log_softmax",
     "log_softmax_backward",
     "max_pool2d",

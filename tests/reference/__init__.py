@@ -38,6 +38,15 @@ from reference.dense import (
     linear_backward,
     matmul,
 )
+from reference.local import (
+    locally_connected1d,
+    locally_connected1d_backward_input,
+    locally_connected1d_backward_weight,
+    locally_connected2d,
+    locally_connected2d_backward_bias,
+    locally_connected2d_backward_input,
+    locally_connected2d_backward_weight,
+)
 from reference.norm import (
     batch_norm,
     batch_norm_backward,
@@ -49,10 +58,7 @@ from reference.norm import (
     local_response_norm,
     local_response_norm_backward,
 )
-from reference.pad import (
-    pad,
-    pad_backward,
-)
+from reference.pad import pad, pad_backward
 from reference.pointwise import (
     cross_entropy,
     cross_entropy_backward,
@@ -124,6 +130,13 @@ __all__ = [
     "linear_backward",
     "local_response_norm",
     "local_response_norm_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward_input",
+    "locally_connected1d_backward_weight",
+    "locally_connected2d",
+    "locally_connected2d_backward_bias",
+    "locally_connected2d_backward_input",
+    "locally_connected2d_backward_weight",
     "log_softmax",
     "log_softmax_backward",
     "matmul",
