@@ -84,12 +84,12 @@ def test_a_bias_of_one_value_and_a_weight_of_one_dimension(dtype, rng):
     b = np.asarray(0.75, dtype)
     for each in (x, x[0], x[0, 0]):
         assert_same_bits(fc.linear(each, w, b), fc.linear(each, w, np.full(4, b)))
-        assert_same_bits(fc.linear(each, w[0]), np.ascontiguousarray(fc.linear(each, w[:1])[..., 0]))
-    for each in (x, x[0, 0]):
+        assert_same_bits(fc.linear(each, w[0]), np.array(fc.linear(each, w[:1])[..., 0]))
+    for each in (x, x[0], x[0, 0]):
         expected = fc.linear(each, w[:1], np.full(1, b))[..., 0]
         assert_same_bits(np.asarray(fc.linear(each, w[0], b)), np.array(expected))
     for each, weight, bias in (
-        (x[0], w[0], b), (x, w[0], b[None]), (x[0, 0], w[0], b[None]), (x, w, np.full(3, b)), (x[0, 0, 0], w, b),
+        (x, w[0], b[None]), (x[0, 0], w[0], b[None]), (x, w, np.full(3, b)), (x[0, 0, 0], w, b),
         (x, np.asarray(b), b), (x, w[None], b),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="bias|input|weight"):

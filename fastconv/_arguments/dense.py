@@ -27,17 +27,13 @@ def linear(sizes, weight_sizes):
     return result, (M, weight_sizes[0] if len(weight_sizes) == 2 else 1, weight_sizes[-1])
 
 
-def linear_bias(value, sizes, weight_sizes, like):
+def linear_bias(value, weight_sizes, like):
     """A bias of one value an output feature; one value alone, () or (1,), is that of all of them."""
     if len(weight_sizes) == 2:
         array = floats(value, "bias", like)
         if array.shape in ((), (1,)) and weight_sizes[0] != 1:
             return np.full(weight_sizes[0], array.reshape(()))
         return bias(array if array.ndim else array.reshape(1), weight_sizes[0], like)
-    if len(sizes) == 2:  # torch's rule, though the product would be as good here as elsewhere
-        raise ValueError(
-            f"bias must be None where input has 2 dimensions (shape {sizes}) and weight has 1 (shape {weight_sizes})"
-        )
     array = floats(value, "bias", like)
     if array.shape:
         raise ValueError(f"bias must have shape () where weight has 1 dimension, got shape {array.shape}")

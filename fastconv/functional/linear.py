@@ -12,8 +12,7 @@ def linear(input, weight, bias=None, *, out=None):
     Args:
         input: (..., in_features), float32 or float64.
         weight: (out_features, in_features), of input's dtype; or (in_features,), one output feature without its axis.
-        bias: (out_features,), or () for one value alone, or None. Where weight has one dimension, () or None, and None
-            with an input of two dimensions (torch's rule).
+        bias: (out_features,), or () for one value alone, or None. Where weight has one dimension, () or None.
         out: a C-contiguous array for the result, which must not overlap an input.
 
     Returns:
@@ -32,7 +31,7 @@ def linear(input, weight, bias=None, *, out=None):
     x = args.floats(input, "input")
     w = args.floats(weight, "weight", x)
     shape, (M, N, K) = args.linear(x.shape, w.shape)
-    b = None if bias is None else args.linear_bias(bias, x.shape, w.shape, x)
+    b = None if bias is None else args.linear_bias(bias, w.shape, x)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x, w, b)
     if not (result.size and K):  # nothing to compute, or a sum over nothing
         result[...] = 0 if b is None else b if w.ndim == 2 else b[0]

@@ -16,6 +16,13 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t source
         Py_ssize_t target
         Py_ssize_t length
+    ctypedef struct fc_moments:
+        double count
+        double mean
+        double squares
+        double strange
+    void fc_merge(fc_moments *, const fc_moments *)
+    double fc_inverse(double, double)
     ctypedef struct fc_local:
         Py_ssize_t images
         Py_ssize_t count
@@ -34,13 +41,6 @@ cdef extern from "registry.h" nogil:
     ctypedef struct fc_lane_windows:
         Py_ssize_t count, rows, columns, stride, dilation, left, width, source_row, image_row, image_step
         int add
-    ctypedef struct fc_moments:
-        double count
-        double mean
-        double squares
-        double strange
-    void fc_merge(fc_moments *, const fc_moments *)
-    double fc_inverse(double, double)
     ctypedef struct fc_kernels:
         Py_ssize_t lanes
         Py_ssize_t tile_rows
