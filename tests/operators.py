@@ -69,6 +69,17 @@ def samples(dtype):
         "cross_entropy": dict(input=rows, target=classes, weight=weight),
         "cross_entropy, probabilities": dict(input=rows, target=fc.softmax(new(55, 7), -1), reduction="none"),
         "cross_entropy_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
+        "locally_connected1d": dict(input=signal, weight=new(6, 2, 5, 45), bias=new(6, 45), **turn),
+        "locally_connected1d_backward": dict(
+            grad_output=new(2, 6, 45), input=signal, weight=new(6, 2, 5, 45), stride=2, padding=1, groups=2
+        ),
+        "locally_connected2d": dict(input=x, weight=new(6, 2, 3, 3, 5, 10), bias=new(6, 5, 10), **conv),
+        "locally_connected2d_backward": dict(
+            grad_output=new(2, 6, 5, 10), input=x, weight=new(6, 2, 3, 3, 5, 10), **conv
+        ),
+        "add": dict(input=x, other=new(*x.shape)),
+        "cat": dict(tensors=(x, new(2, 3, 9, 10)), dim=1),
+        "cat_backward": dict(grad_output=x, sizes=(1, 3), dim=1),
         "nll_loss": dict(input=rows, target=classes, weight=weight),
         "nll_loss_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
         "mse_loss": dict(input=rows, target=new(55, 7)),

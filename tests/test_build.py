@@ -184,11 +184,16 @@ def test_a_wheel_is_small():
     assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 2e6
 
 
-def test_the_readme_example_runs(capsys):
+def test_the_readme_examples_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     readme = Path(__file__).parents[1] / "README.md"
-    (example,) = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(example, str(readme), "exec"), {})
-    assert capsys.readouterr().out == "(256, 10) Total(parameters=61706, macs=416520, dense_parameters=5634974)\n"
+    names = {}
+    for example in re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(example, str(readme), "exec"), names)
+    first, *epochs = capsys.readouterr().out.splitlines()
+    assert first == "(256, 10) Total(parameters=61706, macs=416520, dense_parameters=5634974)"
+    assert [line.split(",")[0] for line in epochs] == [f"EpochResult(epoch={epoch}" for epoch in (1, 2, 3)]
+    assert (tmp_path / "lenet.npz").exists()
 
 
 PUBLIC = """

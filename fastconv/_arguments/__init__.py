@@ -39,6 +39,14 @@ from fastconv._arguments.dense import (
     linear,
     linear_bias,
 )
+from fastconv._arguments.join import (
+    cat,
+    cat_sizes,
+)
+from fastconv._arguments.local import (
+    local,
+    local_bias,
+)
 from fastconv._arguments.loss import (
     broadcast,
     channel_weight,
@@ -93,6 +101,8 @@ __all__ = [
     "axis",
     "bias",
     "broadcast",
+    "cat",
+    "cat_sizes",
     "channel_weight",
     "check_parameters",
     "choice",
@@ -124,6 +134,8 @@ __all__ = [
     "integers",
     "linear",
     "linear_bias",
+    "local",
+    "local_bias",
     "logits",
     "loss_gradient",
     "loss_weights",

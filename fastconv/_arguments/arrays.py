@@ -93,9 +93,7 @@ def _dtype_error(array, name):
             f"convert with {name}.astype(np.float{8 * dtype.itemsize})"
         )
     how = f"{name}.real.astype(np.float32), {name}.imag likewise" if dtype.kind == "c" else f"{name}.astype(np.float32)"
-    return TypeError(
-        f"{name} must be float32 or float64, got dtype {dtype} (shape {array.shape}): convert with {how}"
-    )
+    return TypeError(f"{name} must be float32 or float64, got dtype {dtype} (shape {array.shape}): convert with {how}")
 
 
 def contiguous(array):

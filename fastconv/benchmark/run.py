@@ -82,9 +82,7 @@ def measure(
     )
 
 
-def _one(
-    team: Team, libraries: list[str], mode: Mode, layer: Layer, rounds: int, seconds: float, dtype: str
-) -> Result:
+def _one(team: Team, libraries: list[str], mode: Mode, layer: Layer, rounds: int, seconds: float, dtype: str) -> Result:
     forms: dict[str, str] = {}
     times: dict[str, list[float]] = {}
     left_out: dict[str, str] = {}

@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 
-VERBS = ("train", "params", "bench", "info")
+VERBS = ("train", "predict", "show", "params", "bench", "info")
 
 FAILURE, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -51,21 +51,21 @@ def _run(argv):
     except SystemExit as done:  # --help, --version, and parser.error
         return done.code if isinstance(done.code, int) else 0
     except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+        return fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         raise
     except MemoryError:
-        return _fail("not enough memory")
+        return fail("not enough memory")
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ValueError, ArithmeticError) as error:  # DataError, CheckpointError, NonFiniteLoss among them
-        return _fail(str(error))
+        return fail(str(error))
 
 
 def _parser():
     parser = Parser(
         prog="fastconv",
-        description="Fast convolutional networks on the CPU: train them, count them, look at the machine.",
+        description="Fast convolutional networks on the CPU: train them, use them, count them, look at the machine.",
         epilog="example:\n  fastconv train lenet\n\n`fastconv VERB --help` shows a verb's options and examples.",
     )
     parser.add_argument("--version", action=_Version)
@@ -96,7 +96,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _fail(message, code=FAILURE):
+def fail(message, code=FAILURE):
+    """Print a line of error, and return the exit code."""
     line = " ".join(message.split())  # one line, whatever the message holds
     print(f"fastconv: error: {line}", file=sys.stderr)
     return code

@@ -8,9 +8,10 @@ from fastconv import models, training
 from fastconv import settings as thread_settings
 from fastconv.cli.terminal import Terminal, has
 from fastconv.training import sources
+from fastconv.training.checkpoints import CHECKPOINT
 from fastconv.training.settings import Settings
 
-CHECKPOINT, WEIGHTS, CURVE = "checkpoint.npz", "weights.npz", "learning-curve.png"
+WEIGHTS, CURVE = "weights.npz", "learning-curve.png"
 
 
 def run(args, parser):
@@ -42,7 +43,8 @@ def _fresh(args, parser, terminal):
     data = _load(data_name, args.mirror, terminal)
     if recipe.standardise:
         data = data.standardised()
-    settings = Settings(model, data_name, recipe, seed, data.classes, data.mean, data.std, data.fingerprint())
+    names = list(data.class_names) if data.class_names else None
+    settings = Settings(model, data_name, recipe, seed, data.classes, data.mean, data.std, data.fingerprint(), names)
     net = settings.build_network()
     out = Path(args.out or f"runs/{model}-{Path(data_name).resolve().name if _is_folder(data_name) else data_name}")
     return _Job(settings, data, net, recipe.make_optimizer(net), training.State(), out)
@@ -50,10 +52,8 @@ def _fresh(args, parser, terminal):
 
 def _resumed(args, parser, terminal):
     """A run that goes on where its checkpoint was saved."""
-    path = Path(args.resume)
-    if path.is_dir():
-        path /= CHECKPOINT
-    checkpoint = training.Checkpoint(path)
+    checkpoint = training.Checkpoint(args.resume)
+    path = checkpoint.path
     settings = Settings.from_dict(checkpoint.settings, path)
     _refuse_changes(args, parser, settings)
     data = _load(args.data or settings.data, args.mirror, terminal)

@@ -1,6 +1,5 @@
 """count(): walk a network without running it. One rule a layer type; parameters come from the layers themselves."""
 
-from collections.abc import Iterator
 from functools import singledispatch
 from math import prod
 from operator import index
@@ -19,8 +18,8 @@ def count(net, input_shape, *, model: str | None = None) -> Report:
     input_shape: positive integers without the batch, e.g. (1, 28, 28)
     model: the name that stands in the report; by default net.name where there is one, else the class
 
-    A layer that stands twice counts its parameters once (the first time) and its MACs every time.
-    Pooling, activations and Flatten count no MACs: they multiply no weights.
+    A layer that stands twice counts its parameters once (the first time) and its MACs every time. The branches of a
+    Residual or Concat follow each other. Pooling, activations, Flatten and sums have no MACs: they multiply no weights.
 
     Raises TypeError for an input shape that holds anything but integers and for a layer type without a rule (add one
     with ``fastconv.counting.cost.register``); ValueError for a shape that the network does not take, naming the layer.
@@ -35,11 +34,7 @@ def count(net, input_shape, *, model: str | None = None) -> Report:
     """
     shape = first = _parse_shape(input_shape)
     rows = []
-    seen = _Seen()
-    for name, layer in _leaves(net):
-        row = _count_layer(name, layer, shape, seen)
-        rows.append(row)
-        shape = row.output_shape
+    _walk(net, "", shape, rows, _Seen())
     total = Total(
         parameters=sum(row.parameters for row in rows),
         macs=sum(row.macs for row in rows),
@@ -111,25 +106,42 @@ class _Seen:
         return new
 
 
-def _leaves(net, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """The layers that compute, in order, with their names in the network's state_dict; a lone layer is named "0"."""
-    if not isinstance(net, nn.Sequential):
-        yield prefix or "0", net
-        return
-    for position, layer in enumerate(net):
-        name = f"{prefix}.{position}" if prefix else str(position)
-        yield from _leaves(layer, name)
+def _walk(net, name: str, shape: Shape, rows: list[LayerCount], seen: _Seen) -> Shape:
+    """Count the layers that compute, in order, under their names in the network's state_dict (a lone layer is "0").
+
+    Returns the output's shape.
+    """
+    if isinstance(net, nn.Sequential):
+        for child, layer in net.children():
+            shape = _walk(layer, _join(name, child), shape, rows, seen)
+        return shape
+    if isinstance(net, nn.Residual | nn.Concat):
+        for child, layer in net.children():
+            _walk(layer, _join(name, child), shape, rows, seen)
+        return _output_shape(name, net, shape)
+    row = _count_layer(name or "0", net, shape, seen)
+    rows.append(row)
+    return row.output_shape
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _output_shape(name: str, layer, input_shape: Shape) -> Shape:
+    try:
+        return tuple(layer.output_shape(input_shape))
+    except (TypeError, ValueError) as error:
+        # The layer knows what it takes; which layer it was, and what reached it, only the walk knows.
+        kind = type(layer).__name__
+        raise type(error)(f"layer {name} ({kind}) does not take input of shape {input_shape}: {error}") from error
 
 
 def _count_layer(name: str, layer, input_shape: Shape, seen: _Seen) -> LayerCount:
     type_name = type(layer).__name__
     if cost.dispatch(type(layer)) is cost.dispatch(object):
         cost(layer, input_shape, ())  # raises, before anything is asked of an object that may be no layer at all
-    try:
-        output_shape = tuple(layer.output_shape(input_shape))
-    except (TypeError, ValueError) as error:
-        # The layer knows what it takes; which layer it was, and what reached it, only the walk knows.
-        raise type(error)(f"layer {name} ({type_name}) does not take input of shape {input_shape}: {error}") from error
+    output_shape = _output_shape(name, layer, input_shape)
     macs, dense = cost(layer, input_shape, output_shape)
     own = sum(prod(shape) for shape in layer.parameter_shapes().values())
     dense = own if dense is None else dense

@@ -28,7 +28,14 @@ from fastconv.functional.conv_transpose import (
 from fastconv.functional.cross_entropy import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastconv.functional.dropout import dropout, dropout_backward
 from fastconv.functional.fold import col2im, fold, im2col, unfold
+from fastconv.functional.join import add, cat, cat_backward
 from fastconv.functional.linear import linear, linear_backward
+from fastconv.functional.local import (
+    locally_connected1d,
+    locally_connected1d_backward,
+    locally_connected2d,
+    locally_connected2d_backward,
+)
 from fastconv.functional.loss import mse_loss, mse_loss_backward
 from fastconv.functional.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from fastconv.functional.prelu import prelu, prelu_backward
@@ -45,8 +52,11 @@ from fastconv.functional.rectifier import (
 from fastconv.functional.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
+    "add",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "cat",
+    "cat_backward",
     "col2im",
     "conv1d",
     "conv1d_backward",
@@ -70,6 +80,10 @@ __all__ = [
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward",
+    "locally_connected2d",
+    "locally_connected2d_backward",
     "log_softmax",
     "log_softmax_backward",
     "max_pool2d",

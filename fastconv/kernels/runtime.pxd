@@ -16,6 +16,21 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t source
         Py_ssize_t target
         Py_ssize_t length
+    ctypedef struct fc_local:
+        Py_ssize_t images
+        Py_ssize_t count
+        void *weights
+        Py_ssize_t weights_row
+        Py_ssize_t weights_tap
+        const void *source
+        const Py_ssize_t *offsets
+        Py_ssize_t source_image
+        const void *start
+        Py_ssize_t start_row
+        Py_ssize_t start_image
+        void *sums
+        Py_ssize_t sums_row
+        Py_ssize_t sums_image
     ctypedef struct fc_lane_windows:
         Py_ssize_t count, rows, columns, stride, dilation, left, width, source_row, image_row, image_step
         int add
@@ -27,6 +42,8 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t line_tiles
         Py_ssize_t weight_rows
         Py_ssize_t weight_columns
+        Py_ssize_t local_rows
+        Py_ssize_t local_taps
         void (*correlate_tile)(const fc_tile *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*weight_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const Py_ssize_t *, void *,
                             Py_ssize_t) noexcept nogil
@@ -119,6 +136,9 @@ cdef extern from "registry.h" nogil:
         void (*adam_step)(Py_ssize_t, double, double, double, double, double, double, const void *, void *, void *, void *) noexcept nogil
         int (*line_tile)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, const void *, const void *, int,
                          void *) noexcept nogil
+        void (*local_tile)(const fc_local *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*local_weights)(const fc_local *, Py_ssize_t, Py_ssize_t, int) noexcept nogil
+        void (*add)(Py_ssize_t, const void *, const void *, void *) noexcept nogil
 
 # One copy of the tables and of the thread count serves all drivers: they are linked into this module alone.
 cdef const fc_kernels *kernels(Py_ssize_t itemsize) noexcept nogil

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fastconv import _arguments as args
+
 
 class Layer:
     """The base of layers and containers.
@@ -75,11 +77,15 @@ class Layer:
             f"{name}.{key}": value for name, child in self.children() for key, value in getattr(child, method)().items()
         }
 
+    def buffers(self):
+        """The live arrays that are state but no parameters, as a batch normalisation's running statistics are."""
+        return self._collect("buffers")
+
     # --- states ---
 
     def state_dict(self):
-        """Copies of everything that a trained layer is: what `load_state_dict` takes."""
-        return {key: array.copy() for key, array in self.parameters().items()}
+        """Copies of everything that a trained layer is, parameters and buffers: what `load_state_dict` takes."""
+        return {key: owner._live()[own].copy() for key, (owner, own) in self._slots().items()}
 
     def load_state_dict(self, state_dict):
         """Copies `state_dict` into the live arrays: a mapping of arrays, DLPack tensors or what np.asarray takes.
@@ -102,13 +108,13 @@ class Layer:
             faults.append("unexpected keys: " + ", ".join(map(repr, unexpected)))
         arrays = {key: np.asarray(state_dict[key]) for key in slots if key in state_dict}
         for key, array in arrays.items():
-            shape = slots[key][0].parameter_shapes()[slots[key][1]]
+            shape, _ = _expected(slots[key])
             if array.shape != shape:
                 faults.append(f"{key!r} has shape {array.shape}, expected {shape}")
         if faults:
             raise ValueError(f"state_dict does not fit this {type(self).__name__}: {'; '.join(faults)}")
         for key, array in arrays.items():
-            dtype = slots[key][0].dtype
+            _, dtype = _expected(slots[key])
             if array.dtype != dtype:
                 raise TypeError(
                     f"state_dict[{key!r}] has dtype {array.dtype}, expected {dtype}: convert with .astype(np.{dtype})"
@@ -118,7 +124,24 @@ class Layer:
 
     def _slots(self):
         """key -> (the layer that owns the array, its key there)."""
-        return {f"{name}.{key}": slot for name, child in self.children() for key, slot in child._slots().items()}
+        slots = {key: (self, key) for key in self._owned()}
+        for name, child in self.children():
+            slots |= {f"{name}.{key}": slot for key, slot in child._slots().items()}
+        return slots
+
+    def _owned(self):
+        """key -> (shape, dtype) of the layer's own state, in torch's order; nothing is drawn."""
+        return {}
+
+    def _live(self):
+        """The arrays of `_owned`, drawn now if they were not yet."""
+        return {}
+
+    def _seed(self, seed):
+        """What a container does with its `seed=`."""
+        seed = args.seed(seed)
+        if seed is not None:
+            self._seed_from(seed if isinstance(seed, tuple) else (seed,))
 
     def _seed_from(self, stream):
         """Gives every layer inside that has no seed of its own one that is independent of the others'."""
@@ -137,3 +160,27 @@ class Layer:
             return f"{type(self).__name__}({self.extra_repr()})"
         lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children]
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _expected(slot):
+    owner, own = slot
+    return owner._owned()[own]
+
+
+def check_layers(layers, name):
+    for position, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{name}[{position}] must be a layer of fastconv.nn, got {type(layer).__name__}")
+
+
+def repeated(container):
+    """A layer that stands in two places inside, or None: it keeps the input of its last place only."""
+    seen = set()
+    stack = [container]
+    while stack:
+        for _, child in stack.pop().children():
+            if id(child) in seen:
+                return child
+            seen.add(id(child))
+            stack.append(child)
+    return None

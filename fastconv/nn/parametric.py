@@ -22,23 +22,27 @@ class Parametric(Layer):
         init: "torch" or "xavier" (fastconv.nn.init).
         seed: an integer for the same values every time, or None.
         dtype: np.float32 or np.float64.
+        bias_shape: the bias's shape; None: one value an output channel or feature, the weight's first axis.
+        fan_shape: that of one filter bank, (outputs, inputs, ...), from which the initialisation counts what an output
+            sums; None: weight_shape.
     """
 
     _arrays = None
     _gradients = None
 
-    def __init__(self, weight_shape, bias, init, seed, dtype):
+    def __init__(self, weight_shape, bias, init, seed, dtype, bias_shape=None, fan_shape=None):
         self._shapes = {"weight": weight_shape}
         if args.flag(bias, "bias"):
-            self._shapes["bias"] = weight_shape[:1]
+            self._shapes["bias"] = weight_shape[:1] if bias_shape is None else bias_shape
+        self._fan_shape = weight_shape if fan_shape is None else fan_shape
         self.init = args.choice(init, "init", tuple(SCHEMES))
         self.seed = args.seed(seed)
         self.dtype = args.dtype(dtype)
 
     @property
     def weight(self):
-        """The live weight, drawn at the first access."""
-        return self._drawn()["weight"]
+        """The live weight, drawn at the first access; None where the layer has none."""
+        return self._drawn().get("weight")
 
     @property
     def bias(self):
@@ -50,11 +54,14 @@ class Parametric(Layer):
         if arrays is None:
             with _drawing:
                 if self._arrays is None:
-                    args.check_parameters(self._shapes["weight"], "weight")
-                    generator = np.random.default_rng(self.seed)
-                    self._arrays = SCHEMES[self.init](generator, self._shapes, self.dtype)
+                    for key, shape in self._shapes.items():
+                        args.check_parameters(shape, key)
+                    self._arrays = self._draw(np.random.default_rng(self.seed))
                 arrays = self._arrays
         return arrays
+
+    def _draw(self, generator):
+        return SCHEMES[self.init](generator, self._shapes, self.dtype, self._fan_shape)
 
     def parameters(self):
         return dict(self._drawn())
@@ -70,26 +77,30 @@ class Parametric(Layer):
     def gradient_arrays(self):
         """(grad_weight, grad_bias or None): what `gradients()` shows from now on, for kernels to write into."""
         self._gradients = {key: np.zeros(sizes, self.dtype) for key, sizes in self._shapes.items()}
-        return self._gradients["weight"], self._gradients.get("bias")
+        return self._gradients.get("weight"), self._gradients.get("bias")
 
-    def _keep_gradients(self, grad_weight, grad_bias):
-        self._gradients = {"weight": grad_weight}
-        if "bias" in self._shapes:
-            self._gradients["bias"] = grad_bias
+    def _keep_gradients(self, *gradients):
+        """Those of weight and bias, of which the layer may have fewer."""
+        self._gradients = {
+            key: gradient for key, gradient in zip(("weight", "bias"), gradients, strict=False) if key in self._shapes
+        }
 
     def _output_mask(self, need_input_grad):
-        return need_input_grad, True, "bias" in self._shapes
+        return need_input_grad, "weight" in self._shapes, "bias" in self._shapes
 
-    def _slots(self):
-        return {key: (self, key) for key in self._shapes}
+    def _owned(self):
+        return {key: (shape, self.dtype) for key, shape in self._shapes.items()}
+
+    def _live(self):
+        return self._drawn()
 
     def _fill(self, arrays):
         with _drawing:
             if self._arrays is None:  # drawing values only to overwrite them would be a waste
                 self._arrays = {key: np.array(arrays[key], order="C") for key in self._shapes}
             else:
-                for key, array in arrays.items():
-                    self._arrays[key][...] = array
+                for key in self._shapes:
+                    self._arrays[key][...] = arrays[key]
 
     def _seed_from(self, stream):
         if self.seed is None and self._arrays is None:

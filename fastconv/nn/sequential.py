@@ -1,7 +1,7 @@
 """Layers one after the other."""
 
 from fastconv import _arguments as args
-from fastconv.nn.layer import Layer
+from fastconv.nn.layer import Layer, check_layers, repeated
 
 
 class Sequential(Layer):
@@ -23,14 +23,10 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers, seed=None):
-        for position, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"layers[{position}] must be a layer of fastconv.nn, got {type(layer).__name__}")
+        check_layers(layers, "layers")
         self.layers = layers
-        seed = args.seed(seed)
-        if seed is not None:
-            self._seed_from(seed if isinstance(seed, tuple) else (seed,))
-        self._repeated = _repeated(self)
+        self._seed(seed)
+        self._repeated = repeated(self)
         # Where a backward may end when nobody asks for the gradient of the input.
         with_parameters = (i for i, layer in enumerate(layers) if layer.parameter_shapes())
         self._first_with_parameters = next(with_parameters, len(layers))
@@ -74,16 +70,3 @@ class Sequential(Layer):
         if isinstance(position, slice):
             return Sequential(*self.layers[position])
         return self.layers[args.position(position, "position", len(self.layers))]
-
-
-def _repeated(container):
-    """A layer that stands in two places inside, or None."""
-    seen = set()
-    stack = [container]
-    while stack:
-        for _, child in stack.pop().children():
-            if id(child) in seen:
-                return child
-            seen.add(id(child))
-            stack.append(child)
-    return None

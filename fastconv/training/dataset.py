@@ -45,6 +45,7 @@ class Dataset:
     """Training and validation data, and how bytes become what the network sees: ``(image / 255 - mean) / std``.
 
     ``mean`` and ``std`` apply to uint8 images only; float images are taken as they are. ``validation`` may be None.
+    ``class_names``: a word for each class, or None where the number says it all.
 
     Example: ``Dataset("mine", Split(images, labels), Split(more_images, more_labels)).standardised()``.
     """
@@ -54,6 +55,7 @@ class Dataset:
     validation: Split | None = None
     mean: float = 0.0
     std: float = 1.0
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self):
         for split, what in ((self.train, "training"), (self.validation, "validation")):
@@ -64,6 +66,8 @@ class Dataset:
                 f"{self.name}: training images of shape {self.train.images.shape[1:]}, "
                 f"validation images of shape {self.validation.images.shape[1:]}"
             )
+        if self.class_names is not None and len(self.class_names) < self.classes:
+            raise DataError(f"{self.name}: {len(self.class_names)} names for {self.classes} classes")
 
     @property
     def classes(self):
@@ -106,8 +110,7 @@ class Batches:
         self._raw = np.empty(shape, split.images.dtype)
         self._images = self._raw if split.images.dtype == dtype else np.empty(shape, dtype)
         self._labels = np.empty(shape[0], np.int64)
-        is_bytes = split.images.dtype == np.uint8
-        self._scale, self._shift = (1 / (255 * std), mean / std) if is_bytes else (1.0, 0.0)
+        self._mean, self._std = mean, std
 
     def gather(self, indices, shift=(0, 0)):
         """(images, labels) at ``indices``, an int64 array (n,), n at most the batch size; all images moved by ``shift``
@@ -125,11 +128,17 @@ class Batches:
     def _normalise(self, raw):
         if raw.dtype == self._images.dtype:
             return raw
-        images = self._images[: len(raw)]
-        np.multiply(raw, images.dtype.type(self._scale), out=images, dtype=images.dtype)
-        if self._shift:
-            images -= images.dtype.type(self._shift)
-        return images
+        return normalise(raw, self._images[: len(raw)], self._mean, self._std)
+
+
+def normalise(raw, out, mean=0.0, std=1.0):
+    """``raw`` as a network sees it, in ``out``, an array of floats, which is returned: bytes as ``(raw / 255 - mean) /
+    std``, floats as they are."""
+    scale, shift = (1 / (255 * std), mean / std) if raw.dtype == np.uint8 else (1.0, 0.0)
+    np.multiply(raw, out.dtype.type(scale), out=out, dtype=out.dtype)
+    if shift:
+        out -= out.dtype.type(shift)
+    return out
 
 
 def _moved(images, down, right):

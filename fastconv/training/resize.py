@@ -2,14 +2,18 @@
 
 import numpy as np
 
-CHUNK = 256  # images at a time: the float copy stays small beside the data set
+from fastconv.training.errors import DataError
+
+CHUNK = 1 << 20  # pixels at a time: their float copy stays small beside the data set
+LONGEST = 1 << 15  # pixels a side: the matrix of the weights stays small too
 SHARES = 1 << 14
 
 
-def resize(images, height, width):
+def resize(images, height, width, name="images"):
     """Resize uint8 images with a triangle filter: bilinear when they grow, area-weighted when they shrink.
 
-    ``images``: uint8 (N, H, W). Returns uint8 (N, height, width), ``images`` itself if it has that size already.
+    ``images``: uint8 (N, H, W). Returns uint8 (N, height, width), ``images`` itself if it has that size already. Raises
+    DataError, which begins with ``name``, for sides longer than LONGEST.
 
     A separable filter is two small matrices, one for the rows and one for the columns. Their entries are whole numbers
     of SHARES, so that float64 sums are exact and every machine sees the same bytes.
@@ -18,14 +22,28 @@ def resize(images, height, width):
     """
     if images.shape[1:] == (height, width):
         return images
+    if max(images.shape[1:]) > LONGEST:
+        found = f"{images.shape[1]:,} x {images.shape[2]:,}"
+        raise DataError(f"{name}: {found} pixels, at most {LONGEST:,} a side are read")
     rows, columns = _weights(images.shape[1], height), _weights(images.shape[2], width).T
     result = np.empty((len(images), height, width), np.uint8)
-    for start in range(0, len(images), CHUNK):
-        chunk = rows @ images[start : start + CHUNK].astype(np.float64) @ columns
+    pixels = images.shape[1] * images.shape[2]
+    count = max(1, CHUNK // max(pixels, 1))
+    for start in range(0, len(images), count):
+        chunk = _squeezed(rows, images[start : start + count]) @ columns
         chunk *= 1 / SHARES**2
         np.rint(chunk, out=chunk)
-        result[start : start + CHUNK] = np.clip(chunk, 0, 255, out=chunk)
+        result[start : start + count] = np.clip(chunk, 0, 255, out=chunk)
     return result
+
+
+def _squeezed(rows, images):
+    """rows @ images, a band of columns at a time where the images are large."""
+    band = max(1, CHUNK // max(images.shape[1], 1))
+    if images.shape[2] <= band:
+        return rows @ images.astype(np.float64)
+    bands = range(0, images.shape[2], band)
+    return np.concatenate([rows @ images[:, :, at : at + band].astype(np.float64) for at in bands], axis=2)
 
 
 def _weights(old, new):

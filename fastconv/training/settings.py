@@ -13,7 +13,7 @@ MOST_CLASSES = 256  # labels are bytes
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """``model``: a name of models.names(). ``data``: what load_data was given; ``mean`` and ``std``: how its bytes were
-    normalised; ``fingerprint``: Dataset.fingerprint() of it."""
+    normalised; ``fingerprint``: Dataset.fingerprint() of it; ``class_names``: its words for the classes, or None."""
 
     model: str
     data: str
@@ -23,6 +23,7 @@ class Settings:
     mean: float
     std: float
     fingerprint: str
+    class_names: list | None = None
 
     def build_network(self):
         """The network with the weights that the run began with."""
@@ -38,7 +39,7 @@ class Settings:
         """The opposite of ``as_dict``; CheckpointError, naming ``path``, for anything that it could not have given."""
         try:
             recipe = _typed(Recipe, values["recipe"])
-            settings = _typed(cls, {**values, "recipe": recipe})
+            settings = _typed(cls, {"class_names": None, **values, "recipe": recipe})
             _check(settings)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: broken checkpoint (settings: {error})") from None
@@ -50,7 +51,8 @@ def _typed(kind, values):
     if not isinstance(values, dict) or values.keys() != fields.keys():
         raise ValueError(f"expected the fields {', '.join(fields)}")
     for name, expected in fields.items():
-        if type(values[name]) is not expected or (expected is float and not math.isfinite(values[name])):
+        kinds = getattr(expected, "__args__", (expected,))  # list | None has two
+        if type(values[name]) not in kinds or (expected is float and not math.isfinite(values[name])):
             raise ValueError(f"{name} is {values[name]!r:.40}")
     return kind(**values)
 
@@ -62,6 +64,7 @@ def _check(settings):
         "classes": 1 <= settings.classes <= MOST_CLASSES,
         "seed": settings.seed >= 0,
         "std": settings.std > 0,
+        "class_names": settings.class_names is None or _are_words(settings.class_names, settings.classes),
         "recipe": recipe.name in RECIPES,
         "variant": recipe.variant == RECIPES.get(recipe.name, recipe).variant,
         "optimizer": recipe.optimizer in OPTIMIZERS,
@@ -73,3 +76,7 @@ def _check(settings):
     for name, valid in is_valid.items():
         if not valid:
             raise ValueError(f"{name} is {getattr(settings, name, None) or getattr(recipe, name, None)!r:.40}")
+
+
+def _are_words(names, classes):
+    return len(names) >= classes and all(isinstance(name, str) and name.isprintable() for name in names)

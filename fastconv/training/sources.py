@@ -38,17 +38,26 @@ MD5 = {
     },
 }
 
+# What the data sets' own pages call their classes; digits need no names
+CLASS_NAMES = {
+    "fashion-mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    )
+}  # fmt: skip
 
 NAMES = ("digits", *MD5)
+
+CLASSES_FILE = "classes.txt"  # in a folder of one's own: a class a line
+CLASSES_LIMIT = 1 << 16  # bytes
 
 
 def load_data(name="digits", input_shape=(1, 28, 28), mirror=None, report=None):
     """Load a data set by name, or from a folder of IDX files.
 
     ``name``: "digits" (embedded), "fashion-mnist", "mnist", or the path of a folder that holds the four IDX files under
-    MNIST's names, each plain or with ".gz". ``input_shape``: (1, H, W); other sizes are resized to it. ``mirror``:
-    address of a folder to download from instead of the data set's own. ``report``: called with a line of text when a
-    download begins.
+    MNIST's names, each plain or with ".gz", and perhaps classes.txt with the name of a class a line. ``input_shape``:
+    (1, H, W); other sizes are resized to it. ``mirror``: address of a folder to download from instead of the data set's
+    own. ``report``: called with a line of text when a download begins.
 
     The named sets are looked for in $FASTCONV_DATA, where the system installs them, and in the user's cache; what is
     in none of these is downloaded into the cache and its MD5 sum compared with the published one.
@@ -69,7 +78,20 @@ def load_data(name="digits", input_shape=(1, 28, 28), mirror=None, report=None):
         folder = Path(name)
         if not folder.is_dir():
             raise DataError(f"{name}: no such folder, and no data set of this name ({', '.join(NAMES)})")
-    return Dataset(str(name), *(_load_part(folder, *stems, input_shape) for stems in PARTS.values()))
+    parts = (_load_part(folder, *stems, input_shape) for stems in PARTS.values())
+    class_names = CLASS_NAMES.get(name) if name in NAMES else _read_names(folder)
+    return Dataset(str(name), *parts, class_names=class_names)
+
+
+def local_validation_images(name, input_shape):
+    """The validation images of ``load_data(name)`` alone, uint8 (N, 1, H, W), or None where they would have to be
+    downloaded or have gone."""
+    if name == "digits":
+        return load_digits(input_shape).validation.images
+    folder = find_folder(name) if name in MD5 else Path(name)
+    if folder is None or not all(_find_file(folder, stem) for stem in PARTS["validation"]):
+        return None
+    return _load_part(folder, *PARTS["validation"], input_shape).images
 
 
 def find_folder(name):
@@ -117,6 +139,22 @@ def _find_file(folder, stem):
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
+def _read_names(folder):
+    """The names in CLASSES_FILE, or None without one."""
+    path = folder / CLASSES_FILE
+    if not path.is_file():
+        return None
+    with open(path, "rb") as file:
+        content = file.read(CLASSES_LIMIT + 1)
+    try:
+        names = tuple(line.strip() for line in content.decode().splitlines() if line.strip())
+    except UnicodeDecodeError:
+        names = ()
+    if len(content) > CLASSES_LIMIT or not names or not all(name.isprintable() for name in names):
+        raise DataError(f"{path}: expected the name of a class a line")
+    return names
+
+
 def _load_part(folder, images_stem, labels_stem, input_shape):
     paths = []
     for stem in (images_stem, labels_stem):
@@ -129,4 +167,4 @@ def _load_part(folder, images_stem, labels_stem, input_shape):
         raise DataError(f"{paths[1]}: {len(labels):,} labels for {len(images):,} images")
     if images.size == 0:
         raise DataError(f"{paths[0]}: holds no images ({' x '.join(map(str, images.shape))})")
-    return Split(resize(images, *input_shape[1:])[:, None], labels)
+    return Split(resize(images, *input_shape[1:], paths[0])[:, None], labels)

@@ -38,6 +38,15 @@ from reference.dense import (
     linear_backward,
     matmul,
 )
+from reference.local import (
+    locally_connected1d,
+    locally_connected1d_backward_input,
+    locally_connected1d_backward_weight,
+    locally_connected2d,
+    locally_connected2d_backward_bias,
+    locally_connected2d_backward_input,
+    locally_connected2d_backward_weight,
+)
 from reference.pointwise import (
     cross_entropy,
     cross_entropy_backward,
@@ -107,6 +116,13 @@ __all__ = [
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "locally_connected1d",
+    "locally_connected1d_backward_input",
+    "locally_connected1d_backward_weight",
+    "locally_connected2d",
+    "locally_connected2d_backward_bias",
+    "locally_connected2d_backward_input",
+    "locally_connected2d_backward_weight",
     "log_softmax",
     "log_softmax_backward",
     "matmul",

@@ -75,9 +75,7 @@ def _pool_backward(layer, input, grad_output):
     else:
 
         def call():
-            return torch.ops.aten.avg_pool2d_backward(
-                grad_output, input, kernel, stride, padding, False, True, None
-            )
+            return torch.ops.aten.avg_pool2d_backward(grad_output, input, kernel, stride, padding, False, True, None)
 
     return {f"{layer['op']}_backward": (call, lambda g: {"grad_input": g.numpy()})}
 

@@ -29,6 +29,22 @@ typedef struct {
     ptrdiff_t source, target, length;
 } fc_segment;
 
+/* A tile of a locally connected layer: `rows` results by `taps` terms at each of `count` neighbouring pixels, for `images` images.
+ * Element p of row i is at weights[i * weights_row + t * weights_tap + p] for term t, at source[n * source_image + offsets[t] + p],
+ * and at sums[n * sums_image + i * sums_row + p]. Sums begin with what lies at `start`, which may be `sums` itself. */
+typedef struct {
+    ptrdiff_t images, count;
+    void *weights;
+    ptrdiff_t weights_row, weights_tap;
+    const void *source;
+    const ptrdiff_t *offsets;            /* [taps] */
+    ptrdiff_t source_image;
+    const void *start;
+    ptrdiff_t start_row, start_image;
+    void *sums;
+    ptrdiff_t sums_row, sums_image;
+} fc_local;
+
 /* A row of `count` windows with the images in the lanes. Sizes are in vectors, of which one holds an element of as many images. */
 typedef struct {
     ptrdiff_t count, rows, columns;      /* windows; their taps: the rows inside the image, and all columns */
@@ -48,6 +64,8 @@ typedef struct {
     ptrdiff_t line_tiles;     /* tiles of a row that are computed together, at most */
     ptrdiff_t weight_rows;    /* output channels a weight-gradient tile */
     ptrdiff_t weight_columns; /* taps a weight-gradient tile */
+    ptrdiff_t local_rows;     /* rows of a locally connected tile, at most */
+    ptrdiff_t local_taps;     /* its terms, at most */
 #define FC_KERNEL(result, name, arguments) result (*name) arguments;
 #include "registry.def"
 #undef FC_KERNEL

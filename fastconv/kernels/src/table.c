@@ -19,6 +19,8 @@ const fc_kernels FC_NAME(table) = {
     .line_tiles = LINE_TILES,
     .weight_rows = WEIGHT_ROWS,
     .weight_columns = WEIGHT_COLUMNS,
+    .local_rows = LOCAL_ROWS,
+    .local_taps = LOCAL_TAPS,
 #define FC_KERNEL(result, name, arguments) .name = FC_NAME(name),
 #include "registry.def"
 #undef FC_KERNEL

@@ -10,6 +10,9 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 3, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHA
 enum { TILE_ROWS = 4, TILE_VECTORS = 2, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 8, CHANNEL_PIXELS_2 = 5, LINE_TILES = 2 };
 #endif
 
+/* Weights of a locally connected tile, or their sums, stay in registers too. */
+enum { LOCAL_ROWS = FC_REGISTERS == 32 ? 4 : 2, LOCAL_TAPS = 4 };
+
 /* do(vectors, pixels) for every size of a tile with the output channels in the lanes. */
 #define UP_TO_5(do, v) do(v, 1) do(v, 2) do(v, 3) do(v, 4) do(v, 5)
 #define UP_TO_6(do, v) UP_TO_5(do, v) do(v, 6)
