@@ -18,7 +18,7 @@ def samples(dtype):
     def new(*shape):
         return rng.standard_normal(shape).astype(dtype)
 
-    x, rows, classes = new(2, 4, 9, 10), new(5, 7), np.array([0, 6, 3, 3, 1])
+    x, rows, classes = new(2, 4, 9, 10), new(55, 7), rng.integers(0, 7, 55)
     signal, turn = new(2, 4, 91), dict(stride=2, padding=1, groups=2)
     volume = new(2, 4, 5, 6, 7)
     conv = dict(stride=(2, 1), padding=1, groups=2)
@@ -75,12 +75,10 @@ def samples(dtype):
         "softmax, channels": dict(input=x, dim=1),
         "softmax_backward": dict(grad_output=new(*x.shape), output=fc.softmax(x, 1), dim=1),
         "log_softmax": dict(input=x, dim=-1),
-        "log_softmax_backward": dict(grad_output=new(5, 7), output=fc.log_softmax(rows, -1), dim=-1),
+        "log_softmax_backward": dict(grad_output=new(55, 7), output=fc.log_softmax(rows, -1), dim=-1),
         "cross_entropy": dict(input=rows, target=classes, weight=weight),
-        "cross_entropy, probabilities": dict(input=rows, target=fc.softmax(new(5, 7), -1), reduction="none"),
+        "cross_entropy, probabilities": dict(input=rows, target=fc.softmax(new(55, 7), -1), reduction="none"),
         "cross_entropy_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
-        "nll_loss": dict(input=rows, target=classes, weight=weight),
-        "nll_loss_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
         "locally_connected1d": dict(input=signal, weight=new(6, 2, 5, 45), bias=new(6, 45), **turn),
         "locally_connected1d_backward": dict(
             grad_output=new(2, 6, 45), input=signal, weight=new(6, 2, 5, 45), stride=2, padding=1, groups=2
@@ -92,9 +90,11 @@ def samples(dtype):
         "add": dict(input=x, other=new(*x.shape)),
         "cat": dict(tensors=(x, new(2, 3, 9, 10)), dim=1),
         "cat_backward": dict(grad_output=x, sizes=(1, 3), dim=1),
-        "mse_loss": dict(input=rows, target=new(5, 7)),
+        "nll_loss": dict(input=rows, target=classes, weight=weight),
+        "nll_loss_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
+        "mse_loss": dict(input=rows, target=new(55, 7)),
         "mse_loss, weights": dict(input=x, target=new(*x.shape), weight=new(*x.shape), reduction="none"),
-        "mse_loss_backward": dict(grad_output=new(5, 7), input=rows, target=new(5, 7), reduction="none"),
+        "mse_loss_backward": dict(grad_output=new(55, 7), input=rows, target=new(55, 7), reduction="none"),
     }
 
 
