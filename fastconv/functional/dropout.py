@@ -12,7 +12,7 @@ def dropout(input, p=0.5, training=True, inplace=False, *, seed=None, out=None):
     """Each element zero with probability p, the others over 1 - p: torch.nn.functional.dropout on arrays, and seeded.
 
     Which elements stay follows from the seed and the element's place in the array (in C order) alone: the bits are the
-    same with any number of threads, for any strides and in float32 and float64. They are Philox4x32-7's, whose key and
+    same with any number of threads, for any strides and in float32 and float64. They are Philox4x32-10's, whose key and
     stream are the seed. The probability is rounded to a multiple of 2^-32.
 
     Args:

@@ -83,9 +83,9 @@ def _by_channel(weight, x):
 
 
 def philox(counter, key):
-    """Four words of 32 bits from a counter of four and a key of two: Philox4x32-7, in Python's integers."""
+    """Four words of 32 bits from a counter of four and a key of two: Philox4x32-10, in Python's integers."""
     (a, b, c, d), (k, l) = counter, key  # noqa: E741
-    for _ in range(7):
+    for _ in range(10):
         x, z = a * 0xD2511F53, c * 0xCD9E8D57
         a, b, c, d = (z >> 32) ^ b ^ k, z % 2**32, (x >> 32) ^ d ^ l, x % 2**32
         k, l = (k + 0x9E3779B9) % 2**32, (l + 0xBB67AE85) % 2**32  # noqa: E741
