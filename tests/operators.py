@@ -25,7 +25,7 @@ def samples(dtype):
     pool = dict(kernel_size=3, stride=(2, 1), padding=1)
     pooled, indices = fc.max_pool2d(x, **pool, return_indices=True)
     columns = fc.unfold(x, 3, padding=1)
-    volume = new(2, 4, 8, 7, 9)
+    pooled_volume = new(2, 4, 8, 7, 9)
     weight = np.abs(new(7)) + dtype(0.5)
     return {
         "conv1d": dict(input=signal, weight=new(6, 2, 5), bias=new(6), **turn),
@@ -50,7 +50,7 @@ def samples(dtype):
         "max_pool2d_backward": dict(grad_output=new(*pooled.shape), indices=indices, input_shape=x.shape, **pool),
         "avg_pool2d": dict(input=x, **pool),
         "avg_pool2d_backward": dict(grad_output=new(*pooled.shape), input_shape=x.shape, **pool),
-        **pooling_samples({1: signal, 2: x, 3: volume}, new),
+        **pooling_samples({1: signal, 2: x, 3: pooled_volume}, new),
         "unfold": dict(input=x, kernel_size=3, padding=1),
         "im2col": dict(input=x, kernel_size=2),
         "fold": dict(input=columns, output_size=(9, 10), kernel_size=3, padding=1),
@@ -90,6 +90,25 @@ def samples(dtype):
         "add": dict(input=x, other=new(*x.shape)),
         "cat": dict(tensors=(x, new(2, 3, 9, 10)), dim=1),
         "cat_backward": dict(grad_output=x, sizes=(1, 3), dim=1),
+        "batch_norm": dict(input=x, running_mean=new(4), running_var=weight[:4], weight=new(4), bias=new(4)),
+        "batch_norm_backward": dict(
+            grad_output=new(*x.shape), input=x, running_mean=new(4), running_var=weight[:4], weight=new(4)
+        ),
+        "layer_norm": dict(input=x, normalized_shape=(9, 10), weight=new(9, 10), bias=new(9, 10)),
+        "layer_norm_backward": dict(
+            grad_output=new(*x.shape), input=x, normalized_shape=(9, 10), weight=new(9, 10)
+        ),
+        "group_norm": dict(input=x, num_groups=2, weight=new(4), bias=new(4)),
+        "group_norm_backward": dict(grad_output=new(*x.shape), input=x, num_groups=2, weight=new(4)),
+        "local_response_norm": dict(input=x, size=3),
+        "local_response_norm_backward": dict(grad_output=new(*x.shape), input=x, size=3),
+        "pad": dict(input=x, pad=(1, 2)),
+        "pad, reflect": dict(input=x, pad=(1, 2, 3, 0), mode="reflect"),
+        "pad_backward": dict(grad_output=new(2, 4, 9, 13), input_shape=x.shape, pad=(1, 2)),
+        "unfold_backward": dict(grad_output=new(*columns.shape), input_shape=x.shape, kernel_size=3, padding=1),
+        "im2col_backward": dict(grad_output=new(*columns.shape), input_shape=x.shape, kernel_size=3, padding=1),
+        "fold_backward": dict(grad_output=x, output_size=(9, 10), kernel_size=3, padding=1),
+        "col2im_backward": dict(grad_output=x, output_size=(9, 10), kernel_size=3, padding=1),
         "nll_loss": dict(input=rows, target=classes, weight=weight),
         "nll_loss_backward": dict(grad_output=dtype(1), input=rows, target=classes, weight=weight),
         "mse_loss": dict(input=rows, target=new(55, 7)),

@@ -27,6 +27,8 @@ def without_a_batch(arguments):
             if len(value) != images:
                 return None
             changed[key] = value[:0]
+    if np.shape(arguments.get("weight")) == np.shape(arguments.get("input", ())):  # a weight an element
+        changed["weight"] = arguments["weight"][:0]
     for key in ("input_shape", "output_size"):
         sizes = arguments.get(key)
         if isinstance(sizes, tuple) and len(sizes) >= 3 and sizes[0] == images:

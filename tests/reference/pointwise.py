@@ -220,7 +220,7 @@ def nll_loss_backward(grad_output, logs, target, weight=None, ignore_index=-100,
     seed = np.asarray(grad_output, dtype=np.float64)
     with np.errstate(all="ignore"):
         seed = seed / norm if reduction == "mean" else seed
-    return share * (np.expand_dims(seed, 1) if seed.ndim else seed)
+        return share * (np.expand_dims(seed, 1) if seed.ndim else seed)
 
 
 def _nll(logs, target, weight, ignore_index, reduction):
