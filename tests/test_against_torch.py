@@ -11,6 +11,8 @@ from specs.compare import SEED, check
 
 import fastconv.functional as F
 
+AT_LEAST = 5000
+
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operator(name, comparisons):
@@ -19,8 +21,15 @@ def test_operator(name, comparisons):
         comparisons[name] = f"seed {SEED}, against {against}", number + 1
 
 
+def test_no_operator_is_forgotten():
+    assert sorted(F.__all__) == sorted({name for operator in OPERATORS.values() for name in operator.names()})
+
+
+def test_there_are_as_many_calls_as_promised():
+    assert sum(operator.cases for operator in OPERATORS.values()) >= AT_LEAST
+
+
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.93])
-@pytest.mark.skipif(not hasattr(F, "dropout"), reason="not there yet")
 def test_dropout_leaves_as_many_as_it_says_wherever_they_are(p, dtype):
     x = np.arange(1, 500_001, dtype=dtype)
     y, again, other = (F.dropout(x, p, seed=seed) for seed in (1, 1, 2))

@@ -7,34 +7,13 @@ case is known by the operator's name and a number, and comes out the same every 
     PYTHONPATH=tests python -m specs conv2d 17      # that call alone, and how far off it is
 """
 
-import inspect
-
-import reference
-
-import fastconv.functional as F
-from specs import activation, conv, dense, dropout, local, loss, norm, pool, windows
-from specs.signatures import REQUIRED, SIGNATURES
+from specs import activation, conv, dense, dropout, join, local, loss, norm, pool, windows
 from specs.spec import Operator
 
-
-def _is_ready(name):
-    """While operators are still to come."""
-    return ("pool" not in name or hasattr(reference, "avg_pool")) and list(SIGNATURES[name].items()) == [
-        (each.name, REQUIRED if each.default is each.empty else each.default)
-        for each in inspect.signature(getattr(F, name)).parameters.values()
-        if each.name not in ("out", "seed", "return_statistics")
-    ]
-
-
-ALL = {
+OPERATORS = {
     operator.name: operator
-    for family in (conv, local, pool, windows, dense, activation, norm, dropout, loss)
+    for family in (conv, local, pool, windows, dense, activation, norm, dropout, join, loss)
     for operator in family.OPERATORS
 }
-OPERATORS = {
-    name: operator
-    for name, operator in ALL.items()
-    if all(hasattr(F, each) for each in operator.names()) and _is_ready(name)
-}
 
-__all__ = ["ALL", "OPERATORS", "Operator"]
+__all__ = ["OPERATORS", "Operator"]

@@ -8,7 +8,7 @@ from tolerance import assert_sums
 
 from specs import OPERATORS, with_torch
 from specs.draw import Draw
-from specs.signatures import KEYWORD_ONLY, SIGNATURES
+from specs.signatures import KEYWORD_ONLY, REQUIRED, SIGNATURES
 from specs.spec import shown, sums
 
 SEED = 20240229
@@ -20,7 +20,9 @@ def draw(operator, number):
     arguments = operator.draw(d)
     if d.chance(0.3):  # what is not said takes its default
         defaults = SIGNATURES[operator.name]
-        arguments = {name: value for name, value in arguments.items() if not _is_default(value, defaults[name])}
+        arguments = {
+            name: value for name, value in arguments.items() if not _is_default(value, defaults.get(name, REQUIRED))
+        }
     positional = d.integer(0, len(arguments))
     order = [key for key in SIGNATURES[operator.name] if key not in KEYWORD_ONLY.get(operator.name, ())]
     while list(arguments)[:positional] != order[:positional]:

@@ -78,6 +78,8 @@ SIGNATURES = {
     "layer_norm": dict(input=REQUIRED, normalized_shape=REQUIRED, weight=None, bias=None, eps=1e-5),
     "group_norm": dict(input=REQUIRED, num_groups=REQUIRED, weight=None, bias=None, eps=1e-5),
     "local_response_norm": dict(input=REQUIRED, size=REQUIRED, alpha=1e-4, beta=0.75, k=1.0),
+    "add": dict(input=REQUIRED, other=REQUIRED),
+    "cat": dict(tensors=REQUIRED, dim=0),
     "dropout": dict(input=REQUIRED, p=0.5, training=True, inplace=False),
     "cross_entropy": dict(**_NLL, label_smoothing=0.0),
     "nll_loss": _NLL,
@@ -85,4 +87,5 @@ SIGNATURES = {
 }
 
 KEYWORD_ONLY = {"gelu": ("approximate",)}  # of torch's
-OURS = ("locally_connected1d", "locally_connected2d")  # not in torch
+# Not in torch.nn.functional: the first two in torch, with arguments for other dtypes and for broadcasting besides
+OURS = ("add", "cat", "locally_connected1d", "locally_connected2d")

@@ -23,6 +23,8 @@ class Operator:
 
     name: str
     draw: Callable  # Draw -> arguments, every option of the signature among them
+    # How to call it where the arguments are not its own: (fastconv.functional or torch, arguments) -> result
+    call: Callable | None = None
     # (gradient of the output, arguments, what the forward returned) -> gradients under the arguments' names
     backward: Callable | None = None
     # (arguments, gradient of the output) -> expected results: Sums, or arrays whose magnitudes are found as below
@@ -56,12 +58,17 @@ class Operator:
             name: value.copy() if name in self.updates and value is not None else value
             for name, value in arguments.items()
         }
-        items = list(arguments.items())
-        result = getattr(F, self.name)(*(value for _, value in items[:positional]), **dict(items[positional:]))
+        result = self.result(arguments, positional)
         updated = {name: arguments[name] for name in self.updates if arguments.get(name) is not None}
         if isinstance(result, tuple):
             return {"output": result[0], "indices": result[1], **updated}
         return {"output": result, **updated}
+
+    def result(self, arguments, positional=0):
+        if self.call is not None:
+            return self.call(F, arguments)
+        items = list(arguments.items())
+        return getattr(F, self.name)(*(value for _, value in items[:positional]), **dict(items[positional:]))
 
     def run(self, arguments, grad, positional=0):
         """fastconv's results, forward and backward."""

@@ -25,6 +25,12 @@ def tensor(value, dtype=np.float64):
     return torch.from_numpy(np.array(value, order="C"))
 
 
+def call(operator, tensors):
+    if operator.call is not None:
+        return operator.call(torch, tensors)
+    return getattr(torch.nn.functional, operator.name)(**tensors)
+
+
 def results(operator, arguments, grad, wanted):
     """The forward's results, and the gradients of the arguments in `wanted`."""
     tensors = {key: tensor(value) for key, value in arguments.items()}
@@ -37,7 +43,7 @@ def results(operator, arguments, grad, wanted):
         tensors[key].requires_grad_()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = getattr(torch.nn.functional, operator.name)(**tensors)
+        found = call(operator, tensors)
     found = {"output": found[0], "indices": found[1]} if isinstance(found, tuple) else {"output": found}
     if leaves:
         found["output"].backward(torch.from_numpy(np.array(grad, np.float64)))

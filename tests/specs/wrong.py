@@ -6,8 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
-import fastconv.functional as F
-from specs import with_torch
+from specs import OPERATORS, with_torch
 from specs.differences import reason_to_take_more
 from specs.draw import Draw
 from specs.signatures import REQUIRED, SIGNATURES
@@ -31,7 +30,7 @@ def draw(operator, number):
     """(arguments, which of them is spoilt)."""
     d = Draw(SEED, crc32(operator.name.encode()), number, dtype=d_type(number))
     arguments = {key: _plain(value) for key, value in operator.draw(d).items()}
-    if d.chance(0.02):
+    if operator.call is None and d.chance(0.02):
         return {**arguments, "colour": 1}, "colour"
     key = d.choice(*arguments)
     arguments[key] = _spoil(d, arguments[key], key, required=SIGNATURES[operator.name].get(key) is REQUIRED)
@@ -147,7 +146,7 @@ def ours(name, arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return "taken", getattr(F, name)(**arguments)
+            return "taken", OPERATORS[name].result(arguments)
         except REFUSALS as error:
             return "refused", error
 
@@ -161,7 +160,7 @@ def theirs(name, arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            result = getattr(torch.nn.functional, name)(**tensors)
+            result = with_torch.call(OPERATORS[name], tensors)
         except Exception as error:
             return "refused", error
     if isinstance(result, tuple):
