@@ -34,13 +34,8 @@ def test_backwards_take_the_gradient_first_and_then_the_forwards_options_in_thei
     for each in shared:
         default = REQUIRED if each.default is each.empty else each.default
         assert default == forward[each.name], each.name
-    assert {each.name for each in ours[1:]} - set(forward) <= {
-        "output",
-        "input_shape",
-        "indices",
-        "output_mask",
-        "sizes",
-    }
+    own = {each.name for each in ours[1:]} - set(forward)
+    assert own <= {"output", "input_shape", "indices", "output_mask", "sizes"}
 
 
 @pytest.mark.parametrize("name", [name for name in SIGNATURES if name not in OURS])
