@@ -219,8 +219,9 @@ def nll_loss_backward(grad_output, logs, target, weight=None, ignore_index=-100,
     share, norm = _nll(logs, target, weight, ignore_index, reduction)[1:]
     seed = np.asarray(grad_output, dtype=np.float64)
     with np.errstate(all="ignore"):
-        seed = seed / (norm or 1.0) if reduction == "mean" else seed  # as of cross_entropy
-        return share * (np.expand_dims(seed, 1) if seed.ndim else seed)
+        seed = seed / norm if reduction == "mean" else seed
+        given = share * (np.expand_dims(seed, 1) if seed.ndim else seed)
+    return np.where(share == 0, 0, given)  # what is ignored gets nothing, though the mean is taken over nothing
 
 
 def _nll(logs, target, weight, ignore_index, reduction):
