@@ -12,6 +12,8 @@ INDICES = ("target", "indices")
 def reason_to_take_less(name, arguments, spoilt):
     """Why fastconv refuses a call that torch takes; None where it should not."""
     value = arguments.get(spoilt)
+    if name == "add":
+        return "add takes arrays of one shape and dtype; it does not broadcast"
     if spoilt == "stride" and name.startswith("max_unpool"):
         return "a stride a dimension, of integers; torch looks at no more of them than it needs"
     if isinstance(value, np.ndarray):
@@ -31,8 +33,6 @@ def reason_to_take_less(name, arguments, spoilt):
 
 
 def _array_reason(name, arguments, spoilt, value):
-    if name == "add":
-        return "add takes arrays of one shape and dtype; it does not broadcast"
     if name == "cat" and value.shape == (0,):
         return "torch.cat passes over an empty line whatever the others' shapes, and calls that a legacy"
     if spoilt in INDICES and name != "mse_loss" and value.dtype.kind in "iu":

@@ -26,7 +26,7 @@ def _draw_cat(d):
 
 
 def _large_cat(d, batch):
-    parts = {part: d.floats(batch, channels, 61, 67) for part, channels in zip(PARTS, (7, 1, 13), strict=True)}
+    parts = {part: d.floats(batch, channels, 61, 67) for part, channels in zip(PARTS, (19, 3, 37), strict=True)}
     return {**parts, "dim": 1}
 
 
@@ -34,9 +34,13 @@ def _cat(where, a):
     return where.cat(tuple(a.get(part) for part in PARTS), **({"dim": a["dim"]} if "dim" in a else {}))
 
 
+def _length(part, dim):
+    return part.shape[dim] if -part.ndim <= dim < part.ndim else -1  # spoilt calls come here too
+
+
 def _backward_cat(grad, a, results):
     dim = {"dim": a["dim"]} if "dim" in a else {}
-    sizes = tuple(a[part].shape[a.get("dim", 0)] for part in PARTS)
+    sizes = tuple(_length(a[part], a.get("dim", 0)) for part in PARTS)
     return dict(zip(PARTS, F.cat_backward(grad, sizes, **dim), strict=True))
 
 
