@@ -23,7 +23,8 @@ void FC_NAME(pack_gather)(ptrdiff_t depth, ptrdiff_t rows, ptrdiff_t width, cons
     real *to = packed;
     for (ptrdiff_t k = 0; k < depth; k++, to += width) {
         const real *tap = from + offsets[k];
-        if (row_stride == 1) memcpy(to, tap, (size_t)rows * sizeof(real));
+        if (row_stride == 1 && rows == TILE_ROWS) memcpy(to, tap, TILE_ROWS * sizeof(real));
+        else if (row_stride == 1) memcpy(to, tap, (size_t)rows * sizeof(real));
         else for (ptrdiff_t i = 0; i < rows; i++) to[i] = tap[i * row_stride];
         for (ptrdiff_t i = rows; i < width; i++) to[i] = 0;
     }
