@@ -19,7 +19,8 @@ def count(net, input_shape, *, model: str | None = None) -> Report:
     model: the name that stands in the report; by default net.name where there is one, else the class
 
     A layer that stands twice counts its parameters once (the first time) and its MACs every time. The branches of a
-    Residual or Concat follow each other. Pooling, activations, Flatten and sums have no MACs: they multiply no weights.
+    Residual or Concat follow each other. Pooling, activations, reshaping, padding and sums have no MACs: they multiply
+    no weights. A normalisation has one for each element that it scales.
 
     Raises TypeError for an input shape that holds anything but integers and for a layer type without a rule (add one
     with ``fastconv.counting.cost.register``); ValueError for a shape that the network does not take, naming the layer.
@@ -69,14 +70,30 @@ def cost(layer, input_shape: Shape, output_shape: Shape) -> Cost:
     )
 
 
+@cost.register(nn.Conv1d)
 @cost.register(nn.Conv2d)
-def _conv2d(layer: nn.Conv2d, input_shape: Shape, output_shape: Shape) -> Cost:
+@cost.register(nn.Conv3d)
+@cost.register(nn.LocallyConnected1d)
+@cost.register(nn.LocallyConnected2d)
+def _convolution(layer, input_shape: Shape, output_shape: Shape) -> Cost:
     # Every output element sums a window of every input channel of its group.
     window = layer.in_channels // layer.groups * prod(layer.kernel_size)
+    return Cost(prod(output_shape) * window, _as_dense(layer, input_shape, output_shape))
+
+
+@cost.register(nn.ConvTranspose1d)
+@cost.register(nn.ConvTranspose2d)
+@cost.register(nn.ConvTranspose3d)
+def _conv_transpose(layer, input_shape: Shape, output_shape: Shape) -> Cost:
+    # Every input element is spread over a window of every output channel of its group.
+    window = layer.out_channels // layer.groups * prod(layer.kernel_size)
+    return Cost(prod(input_shape) * window, _as_dense(layer, input_shape, output_shape))
+
+
+def _as_dense(layer, input_shape: Shape, output_shape: Shape) -> int:
     inputs, outputs = prod(input_shape), prod(output_shape)
-    # A dense layer has a bias for each output element where the convolution has one for each channel.
-    biases = outputs if "bias" in layer.parameter_shapes() else 0
-    return Cost(macs=outputs * window, dense_parameters=inputs * outputs + biases)
+    # A dense layer has a bias for each output element where a convolution has one for each channel.
+    return inputs * outputs + (outputs if "bias" in layer.parameter_shapes() else 0)
 
 
 @cost.register(nn.Linear)
@@ -84,14 +101,32 @@ def _linear(layer: nn.Linear, input_shape: Shape, output_shape: Shape) -> Cost:
     return Cost(macs=prod(output_shape) * layer.in_features)
 
 
-@cost.register(nn.MaxPool2d)
-@cost.register(nn.AvgPool2d)
-@cost.register(nn.Flatten)
-@cost.register(nn.ReLU)
-@cost.register(nn.Sigmoid)
-@cost.register(nn.Tanh)
+@cost.register(nn.BatchNorm1d)
+@cost.register(nn.BatchNorm2d)
+@cost.register(nn.BatchNorm3d)
+@cost.register(nn.GroupNorm)
+@cost.register(nn.LayerNorm)
+def _normalisation(layer, input_shape: Shape, output_shape: Shape) -> Cost:
+    return Cost(macs=prod(output_shape))
+
+
 def _no_weights(layer, input_shape: Shape, output_shape: Shape) -> Cost:
     return Cost(macs=0)
+
+
+for _kind in (
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+    *(nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d, nn.Unfold, nn.Fold),
+    *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d),
+    *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d),
+    *(nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d),
+    *(nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d),
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh),
+    *(nn.Softmax, nn.LogSoftmax, nn.LocalResponseNorm, nn.Dropout, nn.Flatten, nn.Unflatten, nn.Identity),
+):
+    cost.register(_kind, _no_weights)
 
 
 class _Seen:
