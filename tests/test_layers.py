@@ -236,6 +236,70 @@ def test_every_layer_is_counted_and_compiled(name, rng):
     assert np.isfinite(plan(x)).all()
 
 
+def networks(dtype):
+    """Of what a plan prepares, in place and not, between each other."""
+    return {
+        "image": (
+            nn.Sequential(
+                nn.Conv2d(3, 6, 3, padding=1, seed=0, dtype=dtype),
+                nn.BatchNorm2d(6, dtype=dtype),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Dropout(),
+                nn.Unflatten(1, (2, 3)),
+                nn.BatchNorm3d(2, dtype=dtype),
+                nn.Flatten(1, 2),
+                nn.Conv2d(6, 4, 1, padding=1, padding_mode="reflect", seed=1, dtype=dtype),
+                nn.ReLU(),
+                nn.BatchNorm2d(4, dtype=dtype),
+                nn.PReLU(4, dtype=dtype),
+                nn.AdaptiveAvgPool2d(2),
+                nn.Flatten(),
+                nn.Linear(16, 8, seed=2, dtype=dtype),
+                nn.BatchNorm1d(8, dtype=dtype),
+                nn.GELU(),
+                nn.LogSoftmax(1),
+            ),
+            (3, 10, 9),
+        ),
+        "signal": (
+            nn.Sequential(
+                nn.BatchNorm1d(2, affine=False, dtype=dtype),
+                nn.Conv1d(2, 4, 5, stride=2, seed=0, dtype=dtype),
+                nn.BatchNorm1d(4, dtype=dtype),
+                nn.LeakyReLU(),
+                nn.ConvTranspose1d(4, 2, 3, seed=1, dtype=dtype),
+                nn.SiLU(),
+                nn.GroupNorm(1, 2, dtype=dtype),
+                nn.ELU(),
+                nn.Identity(),
+            ),
+            (2, 21),
+        ),
+        "dense": (
+            nn.Sequential(
+                nn.Linear(6, 8, seed=0, dtype=dtype), nn.BatchNorm1d(8, dtype=dtype), nn.ReLU6(), nn.Softmax(-1)
+            ),
+            (6,),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", networks(np.float32))
+def test_networks_of_these_layers(name, dtype, rng):
+    net, shape = networks(dtype)[name]
+    for _ in range(3):  # statistics that are not those of the start
+        net(rng.standard_normal((5, *shape)).astype(dtype) + 0.5)
+    gradient = net.backward(rng.standard_normal((5, *net.output_shape(shape))).astype(dtype))
+    assert gradient.shape == (5, *shape) and list(net.gradients()) == list(net.parameters())
+    x = rng.standard_normal((5, *shape)).astype(dtype)
+    plan = fc.compile(net, shape, batch=5)
+    net.eval()
+    for images in (x, x[:2], x[4:]):
+        assert_same_bits(plan(images), net(images))
+    assert sum(step.macs for step in plan.steps) == fc.count(net, shape).total.macs
+
+
 def test_what_layers_cost():
     convolution = fc.count(nn.LocallyConnected2d(1, 6, 5, 28, padding=2), (1, 28, 28)).total
     assert convolution == fc.counting.Total(parameters=122_304, macs=117_600, dense_parameters=3_692_640)

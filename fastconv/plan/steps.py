@@ -197,19 +197,17 @@ def _batch_norm(layer, place):
     """From the running statistics; without them the statistics are those of whatever batch comes."""
     if not layer.track_running_stats:
         return _scaling(layer, place)
-    channels = layer.num_features
-    shape = (1, channels, prod(place.input_shape[1:]))
+    channels, pixels = layer.num_features, prod(place.input_shape[1:])
     weight, bias = (None if array is None else array.copy() for array in (layer.weight, layer.bias))
     mean, inverse = np.empty((2, channels))
     norm.batch_norm_running(layer.running_mean, layer.running_var, layer.eps, mean, inverse)
 
     def run(x, y):
-        norm.batch_norm_apply(x, weight, bias, mean, inverse, y)
+        shape = len(x), channels, pixels  # in place it is given arrays of the shape that the step before it writes
+        norm.batch_norm_apply(x.reshape(shape), weight, bias, mean, inverse, y.reshape(shape))
 
     weights, macs = (weight, bias, layer.running_mean, layer.running_var), prod(place.input_shape)
-    return _step(
-        place, "channels", place.input_shape, run, macs=macs, weights=weights, shapes=(shape, shape), in_place=True
-    )
+    return _step(place, "channels", place.input_shape, run, macs=macs, weights=weights, in_place=True)
 
 
 def _by_layer(macs=None):
