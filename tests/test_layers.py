@@ -1,6 +1,7 @@
 """Every layer beside torch's of the same name (where torch is installed), and by itself: shapes, gradients, states."""
 
 import copy
+import inspect
 import re
 
 import numpy as np
@@ -236,6 +237,33 @@ def test_every_layer_is_counted_and_compiled(name, rng):
     for array in layer.parameters().values():  # a plan keeps its own
         array[...] = np.nan
     assert np.isfinite(plan(x)).all()
+
+
+NOT_IN_TORCH = {"Concat", "Layer", "LocallyConnected1d", "LocallyConnected2d", "Parametric", "Residual"}
+
+
+def positional(function):
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    taken = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    return [(each.name, each.default) for each in taken if each.name not in ("device", "dtype")]
+
+
+@pytest.mark.parametrize("name", sorted(set(nn.__all__) - NOT_IN_TORCH - {"Identity", "Sequential", "Sigmoid", "Tanh"}))
+def test_arguments_are_torchs(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = getattr(nn, name), getattr(torch.nn, name)
+    assert positional(ours.__init__) == positional(theirs.__init__)
+    rest = {key for key, each in inspect.signature(ours).parameters.items() if each.kind is each.KEYWORD_ONLY}
+    assert rest <= {"bias", "dtype", "init", "seed"}
+    names = [name for name, _ in positional(theirs.forward)][1:]
+    assert [name for name, _ in positional(ours.forward)][1:] == names  # indices, output_size
+
+
+def test_every_layer_is_tested_here():
+    tested = {name.split(",")[0] for name in LAYERS} | {"MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}
+    assert set(nn.__all__) - tested == {"Concat", "Layer", "Parametric", "Residual", "Sequential"}
+    for name in tested:
+        assert "Example:" in getattr(nn, name).__doc__ and "Source:" in getattr(nn, name).__doc__
 
 
 def networks(dtype):
