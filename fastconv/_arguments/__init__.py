@@ -88,6 +88,7 @@ from fastconv._arguments.numbers import (
     seed,
     shape,
     type_name,
+    without_limits,
 )
 from fastconv._arguments.pad import pad
 from fastconv._arguments.pool import (
@@ -199,4 +200,5 @@ __all__ = [
     "unpool",
     "unpool_indices",
     "vector",
+    "without_limits",
 ]

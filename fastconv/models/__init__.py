@@ -5,8 +5,9 @@ To add one: a file with its function, and its line in _MODELS.
 
 from fastconv.models.lenet import lenet
 from fastconv.models.mlp import mlp
+from fastconv.models.specification import SpecificationError, parse
 
-__all__ = ["INPUT_SHAPES", "build", "lenet", "mlp", "names"]
+__all__ = ["INPUT_SHAPES", "SpecificationError", "build", "lenet", "mlp", "names", "parse"]
 
 _MODELS = {"lenet": lenet, "mlp": mlp}
 
