@@ -4,12 +4,19 @@ import pytest
 
 import fastconv as fc
 from fastconv import counting, nn
+from fastconv.counting.numbers import readable
 
-# network: input shape, parameters, MACs (None: the book says none; a number of digits: how far it says them)
+# network: input shape, parameters, MACs, and how the MACs are written
 NETWORKS = {
-    "lenet": ((1, 28, 28), 61_706, 416_520),
-    "mlp": ((1, 28, 28), 203_530, 203_264),
+    "lenet": ((1, 28, 28), 61_706, 416_520, "416.5 k"),
+    "mlp": ((1, 28, 28), 203_530, 203_264, "203.3 k"),
+    "alexnet": ((1, 224, 224), 46_764_746, 938_146_176, "938.1 M"),
+    "vgg11": ((1, 224, 224), 128_806_154, 7_547_232_256, "7.5 G"),
+    "nin": ((1, 224, 224), 1_992_166, 762_297_352, "762.3 M"),
+    "resnet18": ((1, 96, 96), 11_178_378, 319_081_472, "319.1 M"),
 }
+# Beside convolutions and dense layers: one a normalised element, in the stem, and in each stage's four layers.
+NORMALISED = 64 * 48 * 48 + 4 * (64 * 24 * 24 + 128 * 12 * 12 + 256 * 6 * 6 + 512 * 3 * 3)
 
 LENET_LAYERS = {  # name: parameters, untied, dense, MACs
     "0": (156, 122_304, 3_692_640, 117_600),
@@ -30,10 +37,152 @@ LADDER = {  # step: parameters, the book's, MACs, bytes
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks(name):
-    shape, parameters, macs = NETWORKS[name]
+    shape, parameters, macs, written = NETWORKS[name]
     total = fc.count(fc.models.build(name), shape).total
     assert total.parameters == parameters and total.macs == macs and total.flops == 2 * macs
-    assert fc.models.INPUT_SHAPES[name] == shape
+    assert readable(total.macs) == written
+    assert fc.models.INPUT_SHAPES[name] == shape and fc.models.build(name).output_shape(shape) == (10,)
+
+
+def test_networks_by_hand():
+    """MACs of the convolutions and dense layers, from the sizes in the book's chapter 8."""
+    alexnet = 96 * 54 * 54 * 121 + 256 * 26 * 26 * 96 * 25 + 12 * 12 * 9 * (256 * 384 + 384 * 384 + 384 * 256)
+    assert NETWORKS["alexnet"][2] == alexnet + 6400 * 4096 + 4096 * 4096 + 40960
+    sides = ((224, 1, 64), (112, 64, 128), (56, 128, 256), (56, 256, 256), (28, 256, 512), (28, 512, 512))
+    sides += ((14, 512, 512), (14, 512, 512))
+    vgg = sum(side * side * 9 * given * made for side, given, made in sides)
+    assert NETWORKS["vgg11"][2] == vgg + 25088 * 4096 + 4096 * 4096 + 40960
+    nin = 54 * 54 * 96 * (121 + 2 * 96) + 26 * 26 * 256 * (96 * 25 + 2 * 256) + 12 * 12 * 384 * (256 * 9 + 2 * 384)
+    assert NETWORKS["nin"][2] == nin + 5 * 5 * 10 * (384 * 9 + 2 * 10)
+    stages = 24 * 24 * 9 * 64 * 64 * 4 + sum(
+        side * side * (9 * wide // 2 + 3 * 9 * wide + wide // 2) * wide
+        for side, wide in ((12, 128), (6, 256), (3, 512))
+    )
+    assert NETWORKS["resnet18"][2] == 48 * 48 * 64 * 49 + stages + 5120 + NORMALISED
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_torch_has_as_many(name):
+    """The same layers in torch, without memory for them."""
+    torch = pytest.importorskip("torch")
+    from torch.utils.flop_counter import FlopCounterMode
+
+    shape, parameters, macs, _ = NETWORKS[name]
+    with torch.device("meta"):
+        theirs = TORCH[name](torch.nn).eval()
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            assert theirs(torch.empty(1, *shape)).shape == (1, 10)
+    assert sum(parameter.numel() for parameter in theirs.parameters()) == parameters
+    assert counter.get_total_flops() == 2 * (macs - (NORMALISED if name == "resnet18" else 0))
+
+
+def _lenet(nn):
+    return nn.Sequential(
+        *(nn.Conv2d(1, 6, 5, padding=2), nn.Sigmoid(), nn.AvgPool2d(2, 2)),
+        *(nn.Conv2d(6, 16, 5), nn.Sigmoid(), nn.AvgPool2d(2, 2), nn.Flatten()),
+        *(nn.Linear(400, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10)),
+    )
+
+
+def _mlp(nn):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+
+
+def _top(nn, features):
+    wide = 4096
+    return (
+        *(nn.Flatten(), nn.Linear(features, wide), nn.ReLU(), nn.Dropout(), nn.Linear(wide, wide), nn.ReLU()),
+        *(nn.Dropout(), nn.Linear(wide, 10)),
+    )
+
+
+def _alexnet(nn):
+    return nn.Sequential(
+        *(nn.Conv2d(1, 96, 11, 4, 1), nn.ReLU(), nn.MaxPool2d(3, 2)),
+        *(nn.Conv2d(96, 256, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
+        *(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 384, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)),
+        *_top(nn, 6400),
+    )
+
+
+def _vgg11(nn):
+    layers, given = [], 1
+    for made in (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool"):
+        if made == "pool":
+            layers.append(nn.MaxPool2d(2, 2))
+        else:
+            layers += nn.Conv2d(given, made, 3, padding=1), nn.ReLU()
+            given = made
+    return nn.Sequential(*layers, *_top(nn, 512 * 49))
+
+
+def _nin(nn):
+    def block(given, made, *options):
+        return (
+            *(nn.Conv2d(given, made, *options), nn.ReLU(), nn.Conv2d(made, made, 1), nn.ReLU()),
+            *(nn.Conv2d(made, made, 1), nn.ReLU()),
+        )
+
+    return nn.Sequential(
+        *(*block(1, 96, 11, 4, 0), nn.MaxPool2d(3, 2), *block(96, 256, 5, 1, 2), nn.MaxPool2d(3, 2)),
+        *(*block(256, 384, 3, 1, 1), nn.MaxPool2d(3, 2), nn.Dropout(), *block(384, 10, 3, 1, 1)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    )
+
+
+def _resnet18(nn):
+    class Block(nn.Module):
+        def __init__(self, given, made, stride):
+            super().__init__()
+            self.main = nn.Sequential(
+                *(nn.Conv2d(given, made, 3, stride, 1), nn.BatchNorm2d(made), nn.ReLU()),
+                *(nn.Conv2d(made, made, 3, padding=1), nn.BatchNorm2d(made)),
+            )
+            self.beside = nn.Conv2d(given, made, 1, stride) if given != made else nn.Identity()
+
+        def forward(self, x):
+            return (self.main(x) + self.beside(x)).relu()
+
+    widths = (64, 64, 128, 256, 512)
+    blocks = []
+    for given, made in zip(widths, widths[1:], strict=False):
+        blocks += Block(given, made, 1 if given == made else 2), Block(made, made, 1)
+    return nn.Sequential(
+        *(nn.Conv2d(1, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+        *(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)),
+    )
+
+
+TORCH = {
+    "lenet": _lenet,
+    "mlp": _mlp,
+    "alexnet": _alexnet,
+    "vgg11": _vgg11,
+    "nin": _nin,
+    "resnet18": _resnet18,
+}
+
+
+def test_counting_is_quick_and_allocates_nothing():
+    """Under 50 ms for the largest, and no memory to speak of beside its 515 MB of weights."""
+    import time
+    import tracemalloc
+
+    for name in ("resnet18", "vgg11"):
+        fc.count(fc.models.build(name), NETWORKS[name][0])  # imports are done
+        took = []
+        for _ in range(5):
+            start = time.perf_counter()
+            fc.count(fc.models.build(name), NETWORKS[name][0])
+            took.append(time.perf_counter() - start)
+        assert min(took) < 0.05
+    tracemalloc.start()
+    net = fc.models.build("vgg11")
+    fc.count(net, (1, 224, 224), batch=256)
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("variant", ["book", "relu"])

@@ -12,6 +12,7 @@ Shape = tuple[int, ...]
 THREAD_BYTES = 4 * 2**20
 # The values that Winograd's algorithm makes of one filter, at most; other kernels rearrange the weights as they are.
 _MOST_POINTS = 36
+_MOST_GATHERED = 2**22  # elements of a volume's slices, 16 MiB in float32
 
 
 class Cost(NamedTuple):
@@ -59,25 +60,50 @@ def is_known(layer) -> bool:
     return cost.dispatch(type(layer)) is not cost.dispatch(object)
 
 
+@cost.register(nn.Conv1d)
 @cost.register(nn.Conv2d)
+@cost.register(nn.Conv3d)
+@cost.register(nn.LocallyConnected1d)
+@cost.register(nn.LocallyConnected2d)
 def _convolution(layer, input_shape: Shape, output_shape: Shape) -> Cost:
     # Every output element sums a window of every input channel of its group.
     window = layer.in_channels // layer.groups * prod(layer.kernel_size)
-    inputs, outputs = prod(input_shape), prod(output_shape)
-    # A dense layer has a bias for each output element where the convolution has one for each channel.
-    biases = outputs if "bias" in layer.parameter_shapes() else 0
-    filters = layer.out_channels * (layer.in_channels // layer.groups)
     # One weight for each distance between a pixel and the place that sees it.
     axes = zip(input_shape[1:], output_shape[1:], layer.stride, strict=True)
     distances = prod(size + stride * (out - 1) for size, out, stride in axes)
+    return _windowed(layer, input_shape, output_shape, prod(output_shape) * window, distances, prod(output_shape[1:]))
+
+
+@cost.register(nn.ConvTranspose1d)
+@cost.register(nn.ConvTranspose2d)
+@cost.register(nn.ConvTranspose3d)
+def _conv_transpose(layer, input_shape: Shape, output_shape: Shape) -> Cost:
+    # Every input element is spread over a window of every output channel of its group.
+    window = layer.out_channels // layer.groups * prod(layer.kernel_size)
+    axes = zip(input_shape[1:], output_shape[1:], layer.stride, strict=True)
+    distances = prod(out + stride * (size - 1) for size, out, stride in axes)
+    return _windowed(layer, input_shape, output_shape, prod(input_shape) * window, distances, prod(input_shape[1:]))
+
+
+def _windowed(layer, input_shape: Shape, output_shape: Shape, macs: int, distances: int, places: int) -> Cost:
+    """What both kinds of convolutions have in common; `places`: how many windows there are."""
+    inputs, outputs, taps = prod(input_shape), prod(output_shape), prod(layer.kernel_size)
+    transposed = isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
+    columns = (layer.out_channels if transposed else layer.in_channels) * taps * places
+    prepared = layer.out_channels * (layer.in_channels // layer.groups) * max(_MOST_POINTS, taps)
+    if len(layer.kernel_size) == 3:  # slices of a volume are gathered: what one slice of the output reads, or so many
+        prepared += max(_MOST_GATHERED, columns // max(1, output_shape[1]))
+    has_bias = "bias" in layer.parameter_shapes()
+    # A dense or untied layer has a bias for each output element where a convolution has one for each channel.
+    biases = outputs if has_bias else 0
     return Cost(
-        macs=outputs * window,
+        macs=macs,
         dense_parameters=inputs * outputs + biases,
-        untied_parameters=outputs * window + biases,
-        invariant_parameters=(distances * layer.in_channels + bool(biases)) * layer.out_channels,
+        untied_parameters=macs + biases,  # a weight for each multiplication
+        invariant_parameters=(distances * layer.in_channels + has_bias) * layer.out_channels,
         dense_macs=inputs * outputs,
-        column_elements=layer.in_channels * prod(layer.kernel_size) * prod(output_shape[1:]),
-        prepared_elements=filters * max(_MOST_POINTS, prod(layer.kernel_size)),
+        column_elements=columns,
+        prepared_elements=prepared,
     )
 
 
@@ -86,27 +112,50 @@ def _linear(layer: nn.Linear, input_shape: Shape, output_shape: Shape) -> Cost:
     return Cost(macs=prod(output_shape) * layer.in_features, prepared_elements=0)
 
 
+@cost.register(nn.BatchNorm1d)
+@cost.register(nn.BatchNorm2d)
+@cost.register(nn.BatchNorm3d)
+@cost.register(nn.GroupNorm)
+@cost.register(nn.LayerNorm)
+def _normalisation(layer, input_shape: Shape, output_shape: Shape) -> Cost:
+    return Cost(macs=prod(output_shape))
+
+
 def _no_weights(layer, input_shape: Shape, output_shape: Shape) -> Cost:
     return Cost(macs=0)
 
 
-for _kind in (nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.ReLU, nn.Sigmoid, nn.Tanh):
+_MAXIMA = (
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
+    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+)
+# Their outputs are their inputs, seen otherwise.
+_VIEWS = (nn.Flatten, nn.Unflatten, nn.Identity)
+# The same, in inference only.
+_VIEWS_IN_INFERENCE = (nn.Dropout,)
+
+for _kind in (
+    *_MAXIMA,
+    *_VIEWS,
+    *_VIEWS_IN_INFERENCE,
+    *(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+    *(nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d, nn.Unfold, nn.Fold),
+    *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d),
+    *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d),
+    *(nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d),
+    *(nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d),
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh),
+    *(nn.Softmax, nn.LogSoftmax, nn.LocalResponseNorm),
+):
     cost.register(_kind, _no_weights)
 
-# --- memory ---
-
-# Their outputs are their inputs, seen otherwise.
-_VIEWS = (nn.Flatten,)
-# In inference only.
-_VIEWS_IN_INFERENCE = ()
-# They keep an index of 8 bytes beside each output for their backward.
-_WITH_INDICES = (nn.MaxPool2d,)
-_INDEX_BYTES = 8
+_INDEX_BYTES = 8  # of a maximum's place, kept for the backward pass
 
 
 def output_bytes(layer, output_shape: Shape, itemsize: int, training: bool = False) -> int:
     """Bytes of new memory that a layer's output takes, for one image; in training with what is kept beside it."""
     if isinstance(layer, _VIEWS) or (isinstance(layer, _VIEWS_IN_INFERENCE) and not training):
         return 0
-    kept = _INDEX_BYTES if training and isinstance(layer, _WITH_INDICES) else 0
+    kept = _INDEX_BYTES if training and isinstance(layer, _MAXIMA) else 0
     return prod(output_shape) * (itemsize + kept)

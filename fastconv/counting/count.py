@@ -20,8 +20,8 @@ def count(net, input_shape, batch: int = 1, *, model: str | None = None) -> Repo
     model: the name that stands in the report; by default net.name where there is one, else the class
 
     A layer that stands twice counts its parameters once (the first time) and its MACs every time. The branches of a
-    Residual or Concat follow each other. A FLOP is half a MAC; pooling, activations, normalisations, sums and biases
-    have none: they are cheap beside what multiplies weights, and every other counter leaves them out.
+    Residual or Concat follow each other. A FLOP is half a MAC. Pooling, activations, reshaping, padding, sums and
+    biases have none: they multiply no weights. A normalisation has one MAC for each element that it scales.
 
     Nothing is allocated at the network's size, and sizes are exact whatever they are: a dense layer of 10^12 weights
     is counted like any other.

@@ -58,26 +58,70 @@ def through(layer, field: Field, input_shape: tuple[int, ...], output_shape: tup
     return field if input_shape == output_shape else None
 
 
-@through.register(nn.Conv2d)
-@through.register(nn.MaxPool2d)
 def _windows(layer, field: Field, input_shape, output_shape) -> Field:
     before = _padding_before(layer)
+    dilation = getattr(layer, "dilation", (1,) * len(field))  # means have none
     return tuple(
-        axis.window(size, kernel, stride, pad, dilation)
-        for axis, size, kernel, stride, pad, dilation in zip(
-            field, output_shape[1:], layer.kernel_size, layer.stride, before, layer.dilation, strict=True
+        axis.window(size, *window)
+        for axis, size, *window in zip(
+            field, output_shape[1:], layer.kernel_size, layer.stride, before, dilation, strict=True
         )
     )
 
 
-@through.register(nn.AvgPool2d)
-def _means(layer, field: Field, input_shape, output_shape) -> Field:
-    return tuple(
-        axis.window(size, kernel, stride, pad)
-        for axis, size, kernel, stride, pad in zip(
-            field, output_shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True
-        )
-    )
+def _transposed(layer, field: Field, input_shape, output_shape) -> Field:
+    # An output o is reached from the inputs i with o = i * stride - padding + tap * dilation: of neighbours not always
+    # by as many; here stands the most.
+    result = []
+    for axis, size, kernel, stride, pad, dilation in zip(
+        field, output_shape[1:], layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True
+    ):
+        step, reach = axis.stride or 0, dilation * (kernel - 1)
+        start = axis.start + -((reach - pad) // stride) * step
+        apart = None if axis.stride is None else Fraction(step) / stride
+        result.append(Axis(size, axis.field + reach // stride * step, apart, start, axis.image))
+    return tuple(result)
+
+
+def _adaptive(layer, field: Field, input_shape, output_shape) -> Field:
+    result = []
+    for axis, given, made in zip(field, input_shape[1:], output_shape[1:], strict=True):
+        widest = max(-(-(i + 1) * given // made) - i * given // made for i in range(min(made, _MOST_WINDOWS)))
+        result.append(axis.window(made, widest, Fraction(given, made), 0))
+    return tuple(result)
+
+
+def _padded(layer, field: Field, input_shape, output_shape) -> Field:
+    before = layer.padding[::2][::-1]  # pairs, the last axis first
+    return tuple(axis.window(size, 1, 1, pad) for axis, size, pad in zip(field, output_shape[1:], before, strict=True))
+
+
+def _normalised(layer, field: Field, input_shape, output_shape) -> Field:
+    return tuple(replace(axis.whole(), size=axis.size) for axis in field)  # statistics of the whole image
+
+
+_MOST_WINDOWS = 1000  # of an adaptive pooling that are looked at for the widest
+
+for _rule, _kinds in {
+    _windows: (
+        *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.LocallyConnected1d, nn.LocallyConnected2d),
+        *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+    ),
+    _transposed: (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    _adaptive: (
+        *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+        *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+    ),
+    _padded: (
+        *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d),
+        *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d),
+        *(nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d),
+        *(nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d),
+    ),
+    _normalised: (nn.GroupNorm, nn.LayerNorm),
+}.items():
+    for _kind in _kinds:
+        through.register(_kind, _rule)
 
 
 @through.register(nn.Flatten)

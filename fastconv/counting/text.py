@@ -24,6 +24,7 @@ COLUMNS = (
     ("effective_stride", "stride", "shape"),
     ("intensity", "FLOPs/byte", "ratio"),
 )
+_MANY = 24  # lines from which on all but the first columns show units alone, so that fewer blocks are read
 _NO_TOTAL = ("output_shape", "receptive_field", "effective_stride")
 _MEASURED = ("seconds", "roofline_seconds")
 
@@ -35,7 +36,7 @@ def table(report: Report, width: int = WIDTH) -> str:
         column("layer", [*(row.name for row in report.layers), "total"], right=False),
         column("", [*(row.type for row in report.layers), ""], right=False),
     ]
-    columns = [_column(row_key, heading, kind, rows) for row_key, heading, kind in _shown(report)]
+    columns = [_column(key, heading, kind, rows) for key, heading, kind in _shown(report)]
     lines = [_title(report), *render(labels, columns, width, total=True), "", *_below(report, width)]
     return "\n".join(lines)
 
@@ -99,7 +100,10 @@ def _has(report: Report, key: str) -> bool:
 
 def _column(key: str, heading: str, kind: str, rows):
     values = [getattr(row, key, None) for row in rows]
-    forms = [[form(value) for value in values] for form in _FORMS[kind]]
+    forms = _FORMS[kind]
+    if len(rows) > _MANY and kind in ("count", "bytes"):
+        forms = (exact, readable) if key in ("parameters", "macs") else (readable,)
+    forms = [[form(value) for value in values] for form in forms]
     if key in _NO_TOTAL or key == "share":
         for cells in forms:
             cells[-1] = ""

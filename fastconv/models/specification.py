@@ -222,7 +222,8 @@ def _local(parser, shape):
 def _max_pool(parser, shape):
     size = parser.size("the window")
     found = parser.options(("stride", "pad", "dilation"), ("ceil",))
-    return [nn.MaxPool2d(size, found.get("stride"), found.get("pad", 0), found.get("dilation", 1), "ceil" in found)]
+    options = found.get("stride"), found.get("pad", 0), found.get("dilation", 1)
+    return [nn.MaxPool2d(size, *options, ceil_mode="ceil" in found)]
 
 
 def _avg_pool(parser, shape):
@@ -283,14 +284,23 @@ def _plain(kind, *arguments):
 
 WORDS = {
     "conv": _conv,
+    "local": _local,
     "maxpool": _max_pool,
     "avgpool": _avg_pool,
+    "globalavgpool": _plain(nn.AdaptiveAvgPool2d, 1),
     "dense": _dense,
     "linear": _dense,
+    "batchnorm": _batch_norm,
+    "dropout": _dropout,
     "flatten": _plain(nn.Flatten),
     "relu": _plain(nn.ReLU),
     "sigmoid": _plain(nn.Sigmoid),
     "tanh": _plain(nn.Tanh),
+    "relu6": _plain(nn.ReLU6),
+    "elu": _plain(nn.ELU),
+    "gelu": _plain(nn.GELU),
+    "silu": _plain(nn.SiLU),
+    "softmax": _plain(nn.Softmax, 1),
     "residual": _residual,
     "concat": _concat,
     "repeat": _repeat,

@@ -23,8 +23,8 @@ class Layer:
     training = True
     _saved = None
 
-    def __call__(self, x):
-        return self.forward(x)
+    def __call__(self, *inputs, **options):
+        return self.forward(*inputs, **options)
 
     def children(self):
         """(name, layer) of the layers directly inside this one."""

@@ -10,9 +10,10 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     """Prepares a network for inference on images of one shape.
 
     The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
-    convolution is computed along with it; other activations work in place; pooling and dense layers write into an arena
-    that is allocated here; Flatten costs nothing. Small networks like LeNet compute several images at a time, one in
-    each lane of the vectors, with what lies between the layers in a core's cache.
+    convolution is computed along with it; other activations and batch normalisation work in place; pooling and dense
+    layers write into an arena that is allocated here; Flatten and Dropout cost nothing. Small networks like LeNet
+    compute several images at a time, one in each lane of the vectors, with what lies between the layers in a core's
+    cache.
 
     Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some
     for which functional.conv2d does not, because their weights are transformed here, once. Otherwise a plan gives the
@@ -56,7 +57,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     described = None if dataflow is not None else lanes.describe([layer for _, layer in layers], first)
     done = []
     for name, layer, relu in _fused(layers):
-        chosen = dataflow if isinstance(layer, nn.Conv2d) else None
+        chosen = dataflow if _planned(layer) else None
         done.append(steps.make(layer, steps.Place(name, shape, batch, dtype, relu, chosen, described is not None)))
         shape = done[-1].output_shape
     if all(step.run is None for step in done):
@@ -78,12 +79,17 @@ def _fused(layers):
     """(name, layer, whether the ReLU behind it is computed along with it)."""
     done = []
     for name, layer in layers:
-        if isinstance(layer, nn.ReLU) and done and isinstance(done[-1][1], nn.Conv2d) and not done[-1][2]:
+        if isinstance(layer, nn.ReLU) and done and _planned(done[-1][1]) and not done[-1][2]:
             before, convolution, _ = done[-1]
             done[-1] = f"{before} + {name}", convolution, True
         else:
             done.append((name, layer, False))
     return done
+
+
+def _planned(layer):
+    """Whether it is a convolution whose dataflow a plan chooses."""
+    return isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros"
 
 
 def _title(net, layers):
@@ -101,6 +107,6 @@ def _common_dtype(layers, dtype):
 
 
 def _check_one_convolution(layers, dataflow):
-    count = sum(isinstance(layer, nn.Conv2d) for _, layer in layers)
+    count = sum(_planned(layer) for _, layer in layers)
     if count != 1:
         raise ValueError(f"dataflow (={dataflow!r}) needs a network with one convolution, got {count}")
