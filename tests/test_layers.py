@@ -10,6 +10,8 @@ from tolerance import assert_same_bits
 import fastconv as fc
 from fastconv import nn
 
+pytestmark = pytest.mark.usefixtures("direct")
+
 # name: (the layer for a dtype, the input's shape without the batch). repr() builds torch's layer, so it is tested too.
 LAYERS = {
     "Conv1d": (lambda d: nn.Conv1d(4, 6, 3, stride=2, padding=1, dilation=2, groups=2, dtype=d), (4, 17)),

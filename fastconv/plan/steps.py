@@ -22,10 +22,10 @@ class Step:
     dataflow: how; "view" where there is nothing to compute
     macs: multiply-accumulates
     bytes: input, weights and output
-    source_shape, target_shape: what the kernel wants of one image: (1, C, H, W), or (rows, features) for a dense layer;
-        a batch makes the first entry longer
-    run: run(input, output), on arrays of these shapes; None for a view
-    in_place: whether the output may be the input
+    source_shapes, target_shape: what the kernel wants of one image: (1, C, H, W), or (rows, features) for a dense
+        layer; a batch makes the first entry longer. Where branches meet there are several sources
+    run: run(*sources, target), on arrays of these shapes; None for a view
+    in_place: whether the target may be the first source
     """
 
     name: str
@@ -34,7 +34,7 @@ class Step:
     output_shape: Shape
     macs: int
     bytes: int
-    source_shape: Shape
+    source_shapes: tuple[Shape, ...]
     target_shape: Shape
     run: Callable | None
     in_place: bool
@@ -84,7 +84,8 @@ def _rule(layer):
             return _RULES[kind]
     raise TypeError(
         f"net holds a layer of type {type(layer).__name__} (= {layer!r}), which a plan cannot compute; expected "
-        f"{', '.join(sorted(kind.__name__ for kind in _RULES))} or Sequential, with their own forward"
+        "layers of fastconv.nn that take one array (Conv2d, Linear, ReLU, ...), Concat, Residual or Sequential, with "
+        "their own forward"
     )
 
 
@@ -99,7 +100,7 @@ def _step(place, dataflow, output_shape, run, *, macs=0, weights=(), shapes=None
         output_shape=output_shape,
         macs=macs,
         bytes=elements * place.dtype.itemsize if run else 0,
-        source_shape=source_shape,
+        source_shapes=(source_shape,),
         target_shape=target_shape,
         run=run,
         in_place=in_place,
@@ -197,17 +198,19 @@ def _batch_norm(layer, place):
     """From the running statistics; without them the statistics are those of whatever batch comes."""
     if not layer.track_running_stats:
         return _scaling(layer, place)
-    channels, pixels = layer.num_features, prod(place.input_shape[1:])
+    channels = layer.num_features
+    shape = (1, channels, prod(place.input_shape[1:]))
     weight, bias = (None if array is None else array.copy() for array in (layer.weight, layer.bias))
     mean, inverse = np.empty((2, channels))
     norm.batch_norm_running(layer.running_mean, layer.running_var, layer.eps, mean, inverse)
 
     def run(x, y):
-        shape = len(x), channels, pixels  # in place it is given arrays of the shape that the step before it writes
-        norm.batch_norm_apply(x.reshape(shape), weight, bias, mean, inverse, y.reshape(shape))
+        norm.batch_norm_apply(x, weight, bias, mean, inverse, y)
 
     weights, macs = (weight, bias, layer.running_mean, layer.running_var), prod(place.input_shape)
-    return _step(place, "channels", place.input_shape, run, macs=macs, weights=weights, in_place=True)
+    return _step(
+        place, "channels", place.input_shape, run, macs=macs, weights=weights, shapes=(shape, shape), in_place=True
+    )
 
 
 def _by_layer(macs=None):
