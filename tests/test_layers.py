@@ -424,12 +424,24 @@ def test_dropout(dtype, rng):
     np.testing.assert_array_equal(layer.backward(np.ones_like(y)) != 0, kept)
     again = nn.Dropout(0.25, seed=3)
     assert_same_bits(again(x), y)
-    assert ((layer(x) != 0) != kept).any()  # another draw
+    second = layer(x)
+    assert ((second != 0) != kept).any()  # another draw
+    layer.rewind(1)
+    assert_same_bits(layer(x), second)
+    layer.rewind()
+    assert_same_bits(layer(x), y)
+    layer.eval()(x)
+    assert_same_bits(layer.train()(x), second)  # a forward in eval mode draws nothing
     assert_same_bits(layer.eval()(x), x)
     net = nn.Sequential(nn.Dropout(), nn.Dropout(), seed=1)
     same = nn.Sequential(nn.Dropout(), nn.Dropout(), seed=1)
     assert_same_bits(net(x), same(x))
     assert ((net[0](x) != 0) != (net[1](x) != 0)).any()
+    for each in (net, same):
+        each.rewind(7)
+    assert_same_bits(net(x), same(x))
+    assert_same_bits(nn.Dropout(0)(x), x)
+    assert not nn.Dropout(1)(x).any()
 
 
 @pytest.mark.parametrize(

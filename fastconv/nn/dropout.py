@@ -12,7 +12,8 @@ from fastconv.nn.layer import Layer
 class Dropout(Layer):
     """In training each element is zero with probability p, and the others are divided by 1 - p; in eval mode x itself.
 
-    Every forward draws anew; which elements stay follows from the seed and the number of forwards before.
+    Every forward draws anew; which elements stay follows from the seed and the number of forwards before, which
+    `rewind(forwards)` sets.
 
     Args:
         p: between 0 and 1.
@@ -34,7 +35,10 @@ class Dropout(Layer):
         args.not_inplace(inplace)
         self.seed = args.seed(seed)
         self._stream = None
-        self._draws = 0
+        self._forwards = 0
+
+    def rewind(self, forwards=0):
+        self._forwards = args.integer(forwards, "forwards", 0)
 
     def forward(self, x):
         x = args.floats(x, "input")
@@ -44,8 +48,8 @@ class Dropout(Layer):
         if self._stream is None:
             entropy = int.from_bytes(os.urandom(16), "little") if self.seed is None else self.seed
             self._stream = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
-        seed = 2**64 * self._stream + self._draws
-        self._draws += 1
+        seed = 2**64 * self._stream + self._forwards
+        self._forwards += 1
         y = F.dropout(x, self.p, seed=seed)
         self._keep(x.shape, seed)
         return y

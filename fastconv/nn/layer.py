@@ -45,6 +45,11 @@ class Layer:
         """Sets eval mode, which keeps nothing for backward; returns self."""
         return self.train(False)
 
+    def rewind(self, forwards=0):
+        """What is drawn at random inside is drawn from now on as after so many forwards in training mode."""
+        for _, child in self.children():
+            child.rewind(forwards)
+
     def _keep(self, *what):
         self._saved = what if self.training else None
 
