@@ -98,6 +98,7 @@ from fastconv._arguments.numbers import (
     seed,
     shape,
     type_name,
+    without_limits,
 )
 from fastconv._arguments.pad import pad
 from fastconv._arguments.pool import (
@@ -217,4 +218,5 @@ __all__ = [
     "unpool_indices",
     "vector",
     "window",
+    "without_limits",
 ]
