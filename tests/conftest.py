@@ -49,3 +49,15 @@ def threads():
 
     yield fc.set_num_threads
     fc.set_num_threads(0)
+
+
+@pytest.fixture
+def direct():
+    """Without Winograd a plan gives the bits of its network: results can be compared exactly."""
+    import fastconv as fc
+    from fastconv.settings import is_winograd_allowed
+
+    before = is_winograd_allowed()
+    fc.allow_winograd(False)
+    yield
+    fc.allow_winograd(before)
