@@ -210,7 +210,7 @@ def test_gelu_keeps_the_digits_of_its_tail():
 
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
 def test_gelu_keeps_the_sign_of_zero(approximate, dtype):
-    """In every lane and tail; so does torch's, but for the float32 form with erf: there a vector gives 0.0, a tail -0.0."""
+    """In every lane and tail. In torch the float32 form with erf does not: there a vector gives 0.0, a tail -0.0."""
     for size in range(1, 40):
         for x in (np.full(size, -0.0, dtype), np.zeros(size, dtype), np.full(size, -100, dtype)):
             y = F.gelu(x, approximate=approximate)

@@ -74,7 +74,7 @@ def _expected(operator, arguments, grad, wanted):
 
 
 def _compare_with_either(operator, arguments, grad, key, actual, expected, dtype):
-    """In float64 torch is no more exact than what is compared with it, and its sigmoid ends before the denormals do: where
+    """In float64 torch is no more exact than what is compared with it; its sigmoid ends before the denormals do. Where
     the two differ, the reference decides, within the same bound. Returns whether it had to."""
     try:
         _compare(operator, arguments, key, actual, expected, dtype)
