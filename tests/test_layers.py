@@ -330,6 +330,17 @@ def test_networks_of_these_layers(name, dtype, rng):
     assert sum(step.macs for step in plan.steps) == fc.count(net, shape).total.macs
 
 
+def test_dropout_costs_a_plan_nothing(dtype, rng):
+    net = fc.models.lenet("relu", seed=0, dtype=dtype)
+    with_dropout = nn.Sequential(*net[:3], nn.Dropout(), *net[3:8], nn.Identity(), nn.Dropout(), *net[8:]).eval()
+    x = rng.standard_normal((9, 1, 28, 28)).astype(dtype)
+    plan, plain = (fc.compile(each, (1, 28, 28), batch=9) for each in (with_dropout, net))
+    assert plan.memory == plain.memory
+    assert_same_bits(plan(x), plain(x))
+    assert_same_bits(plan(x[:2]), plain(x[:2]))
+    assert_same_bits(plan(x), with_dropout(x))
+
+
 def test_what_layers_cost():
     convolution = fc.count(nn.LocallyConnected2d(1, 6, 5, 28, padding=2), (1, 28, 28)).total
     found = convolution.parameters, convolution.macs, convolution.dense_parameters
