@@ -29,9 +29,11 @@ WINDOWS = sys.platform == "win32"
 BASE_FLAGS = ["/O2"]
 if not WINDOWS:
     BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"]
-    BASE_FLAGS += ["-g"] if DEBUG else ["-g0"]
-# Drivers call kernels and hold no loop over elements: -O3 and unwind tables would only make the wheel larger.
-DRIVER_FLAGS = [] if WINDOWS else ["-O2", "-fno-asynchronous-unwind-tables"]
+    # Nothing unwinds through C: the tables for it would only make the wheel larger.
+    BASE_FLAGS += ["-g"] if DEBUG else ["-g0", "-fno-asynchronous-unwind-tables"]
+# Drivers call kernels and hold no loop over elements: -O3, aligned branches and a second table of what Python exports
+# would only make the wheel larger.
+DRIVER_FLAGS = [] if WINDOWS else ["-O2", "-fno-plt", "-fno-align-functions", "-fno-align-jumps", "-fno-align-loops"]
 X86_ISAS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma"],

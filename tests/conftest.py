@@ -25,9 +25,11 @@ def comparisons():
 
 
 def pytest_terminal_summary(terminalreporter):
-    for said in sorted({said for said, _ in comparisons_made.values()}):
-        counts = {name: count for name, (each, count) in comparisons_made.items() if each == said}
-        terminalreporter.write_line(f"{len(counts)} operators, {sum(counts.values()):,} drawn calls compared: {said}")
+    for said in sorted({said for said, _, _ in comparisons_made.values()}):
+        counts = [(count, decided) for each, count, decided in comparisons_made.values() if each == said]
+        calls, decided = map(sum, zip(*counts, strict=True))
+        more = f"; in {decided} of them it is less exact than the bound, and the reference decided" if decided else ""
+        terminalreporter.write_line(f"{len(counts)} operators, {calls:,} drawn calls compared: {said}{more}")
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
@@ -47,3 +49,15 @@ def threads():
 
     yield fc.set_num_threads
     fc.set_num_threads(0)
+
+
+@pytest.fixture
+def direct():
+    """Without Winograd a plan gives the bits of its network: results can be compared exactly."""
+    import fastconv as fc
+    from fastconv.settings import is_winograd_allowed
+
+    before = is_winograd_allowed()
+    fc.allow_winograd(False)
+    yield
+    fc.allow_winograd(before)

@@ -194,6 +194,16 @@ def test_repr():
 SHARED = nn.Conv2d(4, 4, 1)
 
 
+class Doubling(nn.ReLU):
+    def forward(self, x):
+        return x + x
+
+
+class DoublingBlock(nn.Residual):
+    def forward(self, x):
+        return x + x
+
+
 @pytest.mark.parametrize(
     "call, words",
     [
@@ -211,8 +221,15 @@ SHARED = nn.Conv2d(4, 4, 1)
         (lambda: nn.Residual(SHARED, shortcut=SHARED).backward(np.ones((1, 4, 1, 1), np.float32)), "twice"),
         (lambda: nn.Concat(SHARED, SHARED).backward(np.ones((1, 8, 1, 1), np.float32)), "twice"),
         (lambda: nn.Concat(nn.ReLU(), nn.ReLU()).backward(np.ones((1, 8), np.float32)), "forward"),
-        (lambda: fc.compile(nn.Residual(nn.ReLU()), (4,)), "Residual"),
-        (lambda: fc.compile(nn.Sequential(nn.Concat(nn.ReLU())), (4,)), "Concat"),
+        (lambda: fc.compile(nn.Residual(nn.Concat(Doubling())), (4,)), "Doubling.*cannot compute"),
+        (lambda: fc.compile(DoublingBlock(nn.ReLU()), (4,)), "DoublingBlock(?s:.*)cannot compute"),
+        (lambda: fc.compile(nn.Sequential(nn.Residual(nn.ReLU()), nn.Conv2d(4, 6, 1)), (4,)), "layer 1"),
+        (
+            lambda: fc.compile(
+                nn.Sequential(nn.Linear(4, 4), nn.Residual(nn.Concat(nn.Linear(4, 4, dtype=np.float64)))), (4,)
+            ),
+            "layer 1.main.0.0 Linear has dtype float64",
+        ),
     ],
 )
 def test_wrong_blocks(call, words):
@@ -232,6 +249,32 @@ def test_counts_go_through_branches():
     assert report.layers[-1].name == "2.1" and report.layers[0].output_shape == (3, 9, 8)
     with pytest.raises(ValueError, match=r"layer 0 \(Residual\).*shortcut"):
         fc.count(nn.Sequential(nn.Residual(nn.Conv2d(4, 6, 1))), (4, 9, 8))
+
+
+def test_a_plan_of_blocks(dtype, rng, direct):
+    """What waits for a branch keeps a region of the arena; all blocks share three."""
+
+    def block():
+        main = nn.Conv2d(4, 4, 3, padding=1, dtype=dtype), nn.BatchNorm2d(4, dtype=dtype), nn.ReLU()
+        return nn.Residual(*main, nn.Conv2d(4, 4, 3, padding=1, dtype=dtype)), nn.ReLU()
+
+    net = nn.Sequential(*block(), *block(), *block(), nn.Concat(nn.Identity(), nn.AvgPool2d(3, 1, 1)), seed=0)
+    plan = fc.compile(net, (4, 16, 16), batch=2)
+    assert plan.memory == 3 * 2 * 4 * 16 * 16 * np.dtype(dtype).itemsize
+    names = [step.name for step in plan.steps]
+    assert names[:4] == ["0.main.0 Conv2d", "0.main.1 BatchNorm2d", "0.main.2 ReLU", "0.main.3 Conv2d"]
+    assert names[4:6] == ["0 Residual", "1 ReLU"] and names[-3:] == ["6.0 Identity", "6.1 AvgPool2d", "6 Concat"]
+    assert plan.steps[4].input_shape == plan.steps[4].output_shape == (4, 16, 16)
+    assert all(name in str(plan) for name in names)
+    x = rng.standard_normal((2, 4, 16, 16)).astype(dtype)
+    net.eval()
+    assert_same_bits(plan(x), net(x))
+    assert_same_bits(plan(x[1]), net(x)[1])
+    assert sum(step.macs for step in plan.steps) == fc.count(net, (4, 16, 16)).total.macs
+    strided = nn.Residual(nn.Conv2d(4, 6, 3, 2, 1, dtype=dtype), shortcut=nn.Conv2d(4, 6, 1, 2, dtype=dtype))
+    assert_same_bits(fc.compile(strided, (4, 9, 8), batch=2, dataflow=None)(x[:, :, :9, :8]), strided(x[:, :, :9, :8]))
+    with pytest.raises(ValueError, match="one convolution, got 2"):
+        fc.compile(strided, (4, 9, 8), dataflow="panels")
 
 
 @pytest.mark.parametrize("name", ["basic", "inception"])

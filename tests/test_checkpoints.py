@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import fastconv as fc
 from fastconv import models, nn, training
 from fastconv.training import SGD, Adam, Checkpoint, CheckpointError, State, save_checkpoint, save_weights
 from fastconv.training.files import atomic_write
@@ -26,6 +27,65 @@ def trained(net, optimizer, steps=3):
         net.backward(np.ones_like(output))
         optimizer.step()
     return net, optimizer
+
+
+def block_net(seed=4):
+    """With what a checkpoint must hold besides weights: running statistics, and where dropout's draws stand."""
+    block = nn.Residual(
+        nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.Dropout(0.3), nn.BatchNorm2d(3)
+    )
+    convolution = nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3, momentum=None), nn.PReLU()
+    return nn.Sequential(*convolution, block, nn.Flatten(), nn.Dropout(), nn.Linear(48, 3), seed=seed)
+
+
+def run(net, optimizer, **options):
+    rng = np.random.default_rng(0)
+    labels = np.arange(42) % 3
+    images = rng.integers(0, 90, (42, 1, 6, 6)).astype(np.uint8)
+    images.reshape(42, -1)[np.arange(42), labels * 8] = 255
+    pair = images, labels
+    return training.fit(net, (pair, pair), optimizer=optimizer, epochs=3, batch_size=8, seed=1, **options)
+
+
+class Stop(training.Callback):
+    """Saves a checkpoint after so many steps, and ends the run."""
+
+    def __init__(self, path, steps):
+        self.path, self.left = path, steps
+
+    def on_step(self, run):
+        self.left -= 1
+        if not self.left:
+            save_checkpoint(self.path, run.net, run.optimizer, run.state, {})
+            raise InterruptedError
+
+
+@pytest.mark.parametrize("steps", [3, 6, 11])
+def test_normalisation_and_dropout_go_on_bit_for_bit(tmp_path, steps):
+    net = block_net()
+    history = run(net, Adam(net, 0.01))
+    assert history[-1].train_loss < history[0].train_loss
+    assert int(net[1].num_batches_tracked) == int(net[3].main[1].num_batches_tracked) == 18
+    stopped = block_net()
+    with pytest.raises(InterruptedError):
+        run(stopped, Adam(stopped, 0.01), callbacks=[Stop(tmp_path / "run.npz", steps)])
+    other = block_net()  # as a new process builds it
+    optimizer, checkpoint = Adam(other, 0.01), Checkpoint(tmp_path / "run.npz")
+    checkpoint.restore(other, optimizer)
+    assert int(other[1].num_batches_tracked) == steps
+    resumed = run(other, optimizer, state=checkpoint.state)
+    state = other.state_dict()
+    assert list(state) == list(net.state_dict()) and sum("running_var" in key for key in state) == 3
+    for key, value in net.state_dict().items():
+        np.testing.assert_array_equal(state[key], value, err_msg=key)
+    assert [each.validation_loss for each in resumed] == [each.validation_loss for each in history]
+    save_weights(tmp_path / "weights.npz", net)
+    third = block_net(seed=9)
+    training.load_weights(tmp_path / "weights.npz", third)
+    x = np.random.default_rng(2).standard_normal((4, 1, 6, 6)).astype(np.float32)
+    np.testing.assert_array_equal(third.eval()(x), net(x))
+    plan = fc.compile(third, (1, 6, 6), batch=4)
+    np.testing.assert_allclose(plan(x), net(x), rtol=1e-5, atol=1e-6)
 
 
 STATE = State(

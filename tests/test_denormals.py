@@ -181,8 +181,9 @@ def test_every_parallel_region_enters_and_leaves():
                     if following.strip() and len(following) - len(following.lstrip()) < indent:
                         break
                     body += [following.strip()] if following.strip() else []
-                entered = re.fullmatch(r"(\w+) = enter_team\(\)", body[0])
-                assert entered and body[-1] == f"leave_team({entered[1]})", where
+                assert body[0] == "mode = enter_team()" and body[-1] == "leave_team(mode)", where
+                declared = [each for each in lines[:place] if re.match(r" *cdef unsigned int .*\bmode\b", each)]
+                assert re.search(r"\bmode = (0|enter_team\(\))$", declared[-1]), f"{where}: C compilers want mode = 0"
     assert regions > 10
 
 

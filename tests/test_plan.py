@@ -14,16 +14,8 @@ from tolerance import WINOGRAD, assert_close, assert_same_bits, assert_sums, dat
 
 import fastconv as fc
 from fastconv import nn
-from fastconv.settings import is_winograd_allowed
 
-
-@pytest.fixture(autouse=True)
-def direct():
-    """Without Winograd a plan gives the bits of its network: its results are compared exactly."""
-    before = is_winograd_allowed()
-    fc.allow_winograd(False)
-    yield
-    fc.allow_winograd(before)
+pytestmark = pytest.mark.usefixtures("direct")
 
 
 def images(rng, n, shape, dtype):
@@ -87,13 +79,19 @@ def test_mlp(dtype, rng):
 
 @st.composite
 def networks(draw):
-    """Any chain of the layers there are: (layers, input shape)."""
+    """Any chain of layers and branches: (layers, input shape, dtype)."""
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     shape = (draw(st.integers(1, 6)), draw(st.integers(4, 12)), draw(st.integers(4, 12)))
-    first, layers = shape, []
-    for seed in range(draw(st.integers(0, 7))):
-        choices = ["relu", "sigmoid", "tanh", "flatten", "nested"]
+    return draw(chains(shape, dtype, 7)), shape, dtype
+
+
+@st.composite
+def chains(draw, shape, dtype, length, depth=0):
+    layers = []
+    for seed in range(draw(st.integers(0, length))):
+        choices = ["relu", "sigmoid", "tanh", "flatten", "nested", "identity", "norm", "softmax"]
         choices += ["conv", "conv", "max", "avg"] if len(shape) == 3 else []
+        choices += ["residual", "residual", "concat"] if depth < 2 else []
         kind = draw(st.sampled_from([*choices, "linear"]))
         if kind == "conv":
             groups = draw(st.sampled_from([g for g in (1, 2, 3) if shape[0] % g == 0]))
@@ -106,19 +104,36 @@ def networks(draw):
         elif kind in ("max", "avg"):
             pool = nn.MaxPool2d if kind == "max" else nn.AvgPool2d
             layer = pool(draw(st.integers(1, 3)), draw(st.integers(1, 2)), ceil_mode=draw(st.booleans()))
+        elif kind == "residual":
+            main = draw(chains(shape, dtype, 3, depth + 1))
+            shortcut = draw(chains(shape, dtype, 2, depth + 1)) if draw(st.booleans()) else None
+            layer = nn.Residual(main, shortcut=shortcut)
+        elif kind == "concat":
+            branches = [draw(chains(shape, dtype, 2, depth + 1)) for _ in range(draw(st.integers(1, 3)))]
+            layer = nn.Concat(*branches, dim=draw(st.integers(1, len(shape))))
+        elif kind == "norm":
+            norms = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d}
+            layer = norms[len(shape)](shape[0], dtype=dtype)
+            layer.load_state_dict(
+                {
+                    key: np.array(seed + np.arange(value.size) % 3 + 0.5, value.dtype).reshape(value.shape)
+                    for key, value in layer.state_dict().items()
+                }
+            )
         elif kind == "nested":
             layer = nn.Sequential(nn.Tanh(), nn.Sequential(nn.ReLU()))
         else:
-            layer = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "flatten": nn.Flatten}[kind]()
+            kinds = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "flatten": nn.Flatten}
+            layer = (kinds | {"identity": nn.Dropout, "softmax": lambda: nn.Softmax(-1)})[kind]()
         try:
             shape = layer.output_shape(shape)
         except ValueError:  # larger than what is left of the image
             continue
         layers.append(layer)
-    return nn.Sequential(*layers), first, dtype
+    return nn.Sequential(*layers)
 
 
-@settings(max_examples=400)
+@settings(max_examples=600)
 @given(networks(), st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_any_chain_of_layers(network, batch, seed):
     net, shape, dtype = network

@@ -44,6 +44,16 @@ from fastconv._arguments.join import (
     cat,
     cat_sizes,
 )
+from fastconv._arguments.layers import (
+    adaptive_size,
+    channels_of,
+    conv_sides,
+    pad_sides,
+    ranks,
+    transposed_padding,
+    unflattened,
+    window,
+)
 from fastconv._arguments.local import (
     local,
     local_bias,
@@ -88,6 +98,7 @@ from fastconv._arguments.numbers import (
     seed,
     shape,
     type_name,
+    without_limits,
 )
 from fastconv._arguments.pad import pad
 from fastconv._arguments.pool import (
@@ -121,6 +132,7 @@ __all__ = [
     "INT64",
     "adaptive",
     "adaptive_gradient",
+    "adaptive_size",
     "axis",
     "batch_statistics",
     "bias",
@@ -130,6 +142,7 @@ __all__ = [
     "channel_groups",
     "channel_weight",
     "channels",
+    "channels_of",
     "check_parameters",
     "choice",
     "class_error",
@@ -141,6 +154,7 @@ __all__ = [
     "conv2d",
     "conv3d",
     "conv_padding",
+    "conv_sides",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -174,6 +188,7 @@ __all__ = [
     "number",
     "output",
     "pad",
+    "pad_sides",
     "pair",
     "plane_indices",
     "plane_indices_error",
@@ -183,6 +198,7 @@ __all__ = [
     "pool_padding",
     "position",
     "probability",
+    "ranks",
     "reduction",
     "repeats",
     "response",
@@ -193,10 +209,14 @@ __all__ = [
     "shape",
     "smoothing",
     "statistics",
+    "transposed_padding",
     "type_name",
+    "unflattened",
     "unfold",
     "unfold_input",
     "unpool",
     "unpool_indices",
     "vector",
+    "window",
+    "without_limits",
 ]

@@ -206,11 +206,11 @@ def _named_padding(padding, reach_h, reach_w, stride_h, stride_w):
 
 
 def conv_padding(value, stride):
-    """A layer's padding: a pair, "same" or "valid"."""
+    """A layer's padding: as many integers as stride has, "same" or "valid"."""
     if isinstance(value, str):
-        _named_padding(value, 0, 0, *stride)
+        _named_totals(value, [0] * len(stride), stride)
         return value
-    return pair(value, "padding", 0)
+    return extents(value, "padding", len(stride), 0)
 
 
 def groups(value, in_channels, out_channels):

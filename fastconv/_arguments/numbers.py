@@ -1,17 +1,37 @@
 """Integers, flags, axes and seeds."""
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import index
 
 import numpy as np
 
 INT64_MAX = 2**63 - 1
 
+# Whether sizes are only counted with, so that nothing has to fit into 64 bits or into memory. Looked at where a size
+# is too large, never before.
+_is_counting = ContextVar("fastconv counting", default=False)
+
+
+@contextmanager
+def without_limits():
+    """Inside, no size is too large for its shape to be computed (in this thread); nothing must be allocated there."""
+    before = _is_counting.set(True)
+    try:
+        yield
+    finally:
+        _is_counting.reset(before)
+
+
+def is_limited():
+    return not _is_counting.get()
+
 
 def integer(value, name, low=-INT64_MAX - 1, high=INT64_MAX):
     """`value` as a Python int between low and high; bool and float are refused."""
     if type(value) is not int:
         value = _index(value, name, "an integer")
-    if not low <= value <= high:
+    if not low <= value <= high and (high != INT64_MAX or value < low or is_limited()):
         raise _range_error(value, name, low, high)
     return value
 
@@ -72,6 +92,8 @@ def pair(value, name, low, shortest=1):
         first = second = _index(value, name, "an integer or a pair of integers")
     if not (low <= first <= INT64_MAX and low <= second <= INT64_MAX):
         if max(first, second) > INT64_MAX:
+            if min(first, second) >= low and not is_limited():
+                return first, second
             raise ValueError(f"{name} must fit into 64 bits, got {name}={value!r}")
         raise ValueError(f"{name} must be at least {low}, got {name}={value!r}")
     return first, second
@@ -92,6 +114,8 @@ def extents(value, name, length, low):
     for number in numbers:
         if not low <= number <= INT64_MAX:
             if number > INT64_MAX:
+                if not is_limited():
+                    continue
                 raise ValueError(f"{name} must fit into 64 bits, got {name}={value!r}")
             raise ValueError(f"{name} must be at least {low}, got {name}={value!r}")
     return tuple(numbers) * (length if len(numbers) == 1 else 1)

@@ -207,10 +207,11 @@ def _unpooled(output_size, default, steps, dims):
 
 
 def pool_padding(value, kernel_size):
-    """A pair of at most half the kernel."""
-    padding = pair(value, "padding", 0)
-    if padding[0] > kernel_size[0] // 2 or padding[1] > kernel_size[1] // 2:
-        raise _padding_error(padding, kernel_size)
+    """A layer's padding: as many integers as kernel_size has, of at most half the kernel."""
+    padding = extents(value, "padding", len(kernel_size), 0)
+    for pad, kernel in zip(padding, kernel_size, strict=True):
+        if pad > kernel // 2:
+            raise _padding_error(padding, kernel_size)
     return padding
 
 

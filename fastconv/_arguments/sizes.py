@@ -1,6 +1,6 @@
 """Limits on shapes: what does not fit into 64 bits is refused before anything is allocated."""
 
-from fastconv._arguments.numbers import INT64_MAX
+from fastconv._arguments.numbers import INT64_MAX, is_limited
 
 # Elements of one padded image. No memory holds so many, and with it no size or index in a kernel can leave 64 bits.
 _LARGEST_IMAGE = 2**46
@@ -11,7 +11,7 @@ def check_bytes(sizes, name):
     total = 8
     for size in sizes:
         total *= size or 1
-    if total > INT64_MAX:
+    if total > INT64_MAX and is_limited():
         raise ValueError(f"{name} of shape {tuple(sizes)} needs more than 2^63 - 1 bytes")
 
 
@@ -29,7 +29,7 @@ def check_image(sizes, channels, padded, padding):
     total = channels or 1
     for size in padded:
         total *= size
-    if total > _LARGEST_IMAGE:
+    if total > _LARGEST_IMAGE and is_limited():
         raise ValueError(
             f"padding={padding} makes an image of {' x '.join(map(str, (channels, *padded)))}, more than the "
             f"{_LARGEST_IMAGE} elements that an operator takes (input has shape {sizes})"

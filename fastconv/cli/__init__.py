@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 
-VERBS = ("train", "predict", "show", "params", "bench", "info")
+VERBS = ("train", "predict", "show", "params", "compare", "bench", "info")
 
 FAILURE, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message):
-        self.exit(WRONG_USE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(WRONG_USE, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 def main(argv=None):

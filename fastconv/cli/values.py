@@ -4,7 +4,7 @@ import argparse
 import math
 
 # Kept here so that --help imports no network; a test compares them with models.names()
-MODELS = ("lenet", "mlp")
+MODELS = ("lenet", "mlp", "alexnet", "vgg11", "nin", "resnet18")
 
 
 def whole_number(least=0, most=2**63 - 1):

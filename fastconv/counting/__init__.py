@@ -2,14 +2,35 @@
 
 ::
 
-    count.py    walks a network and counts, layer by layer       the rules
+    count.py    walks a network and counts, layer by layer
+    costs.py    what a layer costs                               a rule a layer type
+    field.py    what an output sees of the image                 a rule a layer type
     report.py   Report, LayerCount, Total                        the data
     text.py     table, JSON, CSV, Markdown                       the views of it
+    ladder.py   from a dense layer to a convolution, its views in ladder_text.py
+    comparison.py    a network beside its dense equivalents
+    plot.py     the pictures of all three
 
 Nothing is allocated at the network's size: counts come from the layers' parameter_shapes() and output_shape().
 """
 
-from fastconv.counting.count import Cost, cost, count
+from fastconv.counting.comparison import Comparison, compare
+from fastconv.counting.costs import Cost, cost
+from fastconv.counting.count import count
+from fastconv.counting.ladder import Factor, Ladder, Step, ladder
 from fastconv.counting.report import LayerCount, Report, Total
 
-__all__ = ["Cost", "LayerCount", "Report", "Total", "cost", "count"]
+__all__ = [
+    "Comparison",
+    "Cost",
+    "Factor",
+    "Ladder",
+    "LayerCount",
+    "Report",
+    "Step",
+    "Total",
+    "compare",
+    "cost",
+    "count",
+    "ladder",
+]

@@ -1,127 +1,174 @@
 """A Report as text: a table for the terminal, JSON, CSV and Markdown."""
 
-from fastconv.counting.report import LayerCount, Report, Total
+from dataclasses import asdict
 
-WIDTH = 80  # columns that a table may take
-KEYS = ("parameters", "macs", "dense_parameters")
-HEADINGS = ("parameters", "MACs", "as dense")
+from fastconv.counting.layout import WIDTH, column, paragraph, render
+from fastconv.counting.numbers import both, duration, exact, number_text, readable, readable_as, shape_text
+from fastconv.counting.report import LayerCount, Report
+
+# What is shown of a layer, in this order: LayerCount's field, the heading, what kind of number it is.
+COLUMNS = (
+    ("output_shape", "output", "shape"),
+    ("parameters", "parameters", "count"),
+    ("macs", "MACs", "count"),
+    ("dense_parameters", "as dense", "count"),
+    ("share", "share", "share"),
+    ("seconds", "measured", "seconds"),
+    ("roofline_seconds", "roofline", "seconds"),
+    ("flops", "FLOPs", "count"),
+    ("training_macs", "MACs, training", "count"),
+    ("activation_bytes", "activations", "bytes"),
+    ("training_bytes", "kept, training", "bytes"),
+    ("workspace_bytes", "workspace", "bytes"),
+    ("receptive_field", "field", "shape"),
+    ("effective_stride", "stride", "shape"),
+    ("intensity", "FLOPs/byte", "ratio"),
+)
+_MANY = 24  # lines from which on all but the first columns show units alone, so that fewer blocks are read
+_NO_TOTAL = ("output_shape", "receptive_field", "effective_stride")
+_MEASURED = ("seconds", "roofline_seconds")
 
 
-def table(report: Report) -> str:
-    """The widest of three layouts that fits: units beside numbers, plain numbers, units alone with exact totals below.
-
-    Only names and numbers longer than any real network's can push the last one over WIDTH; they are never cut.
-    """
-    below = f"Total {_totals(report.total)}"
-    for number in (_exact_and_readable, _exact):
-        text = _layout(report, number)
-        if max(map(len, text)) <= WIDTH:
-            return "\n".join([_title(report), *text, _legend()])
-    return "\n".join([_title(report), *_layout(report, readable), *_wrap(below), _legend()])
+def table(report: Report, width: int = WIDTH) -> str:
+    """Blocks of columns that fit the width, units beside exact numbers, and what the words mean."""
+    rows = [*report.layers, report.total]
+    labels = [
+        column("layer", [*(row.name for row in report.layers), "total"], right=False),
+        column("", [*(row.type for row in report.layers), ""], right=False),
+    ]
+    columns = [_column(key, heading, kind, rows) for key, heading, kind in _shown(report)]
+    lines = [_title(report), *render(labels, columns, width, total=True), "", *_below(report, width)]
+    return "\n".join(lines)
 
 
 def json(report: Report) -> str:
-    """One JSON object, numbers as exact numbers."""
-    from dataclasses import asdict
+    """One JSON object, numbers as exact numbers; measured times only where they were measured."""
     from json import dumps
 
-    return dumps(asdict(report), indent=2)
+    return dumps(as_dict(report), indent=2)
+
+
+def as_dict(report: Report) -> dict:
+    """The report for JSON."""
+    found = asdict(report)
+    for row in (*found["layers"], found["total"]):
+        if row["seconds"] is None:
+            for key in _MEASURED:
+                del row[key]
+    return found
 
 
 def csv(report: Report) -> str:
-    """Header, layers, total; lines end in a line feed."""
+    """Header, layers, total; lines end in a line feed. Pairs are written as "14x14", what is unknown is empty."""
     from csv import writer
     from io import StringIO
 
+    measured = report.total.seconds is not None
+    keys = [key for key in LayerCount.__dataclass_fields__ if measured or key not in _MEASURED][2:]
     stream = StringIO()
     lines = writer(stream, lineterminator="\n")
-    lines.writerow(["name", "type", "output_shape", *KEYS])
+    lines.writerow(["name", "type", *keys])
     for row in report.layers:
-        lines.writerow([row.name, row.type, shape_text(row.output_shape), *_counts(row)])
-    lines.writerow(["total", "", "", *_counts(report.total)])
+        lines.writerow([row.name, row.type, *(_plain(getattr(row, key)) for key in keys)])
+    lines.writerow(["total", "", *(_plain(getattr(report.total, key, None)) for key in keys)])
     return stream.getvalue()
 
 
 def markdown(report: Report) -> str:
     """A table in GitHub's Markdown, numbers flush right."""
-    lines = [f"| layer | output | {' | '.join(HEADINGS)} |", "|---|---|--:|--:|--:|"]
+    shown = list(_shown(report))
+    lines = [
+        f"| layer | {' | '.join(heading for _, heading, _ in shown)} |",
+        f"|---|{'|'.join('---' if key == 'output_shape' else '--:' for key, _, _ in shown)}|",
+    ]
     for row in report.layers:
-        cells = [f"{row.name} {row.type}", shape_text(row.output_shape), *map(_exact, _counts(row))]
+        cells = [f"{row.name} {row.type}", *(_precise(kind, getattr(row, key)) for key, _, kind in shown)]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    lines.append(f"| **total** | | {' | '.join(f'**{value:,}**' for value in _counts(report.total))} |")
+    totals = (_precise(kind, getattr(report.total, key)) if _has(report, key) else "" for key, _, kind in shown)
+    lines.append(f"| **total** | {' | '.join(f'**{cell}**' if cell else '' for cell in totals)} |")
     return "\n".join(lines) + "\n"
 
 
-def readable(value: int) -> str:
-    """A count with one decimal and a unit, in integer arithmetic: any length of number.
-
-    Example:
-        >>> readable(61706), readable(999), readable(10**30)
-        ('61.7 k', '999', '1.0e30')
-    """
-    if value < 1000:
-        return str(value)
-    for power, unit in enumerate(("k", "M", "G", "T", "P", "E"), start=1):
-        tenths = _divide(value * 10, 1000**power)
-        if tenths < 10_000:
-            return f"{tenths // 10}.{tenths % 10} {unit}"
-    exponent = len(str(value)) - 1
-    tenths = _divide(value * 10, 10**exponent)
-    if tenths == 100:
-        exponent, tenths = exponent + 1, 10
-    return f"{tenths // 10}.{tenths % 10}e{exponent}"
+def _shown(report: Report):
+    measured = report.total.seconds is not None
+    return (each for each in COLUMNS if measured or each[0] not in _MEASURED)
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
-    """(6, 28, 28) as "6x28x28"."""
-    return "x".join(map(str, shape))
+def _has(report: Report, key: str) -> bool:
+    return key not in _NO_TOTAL and hasattr(report.total, key)
 
 
-def _divide(value: int, by: int) -> int:
-    return (2 * value + by) // (2 * by)  # to the nearest
+def _column(key: str, heading: str, kind: str, rows):
+    values = [getattr(row, key, None) for row in rows]
+    forms = _FORMS[kind]
+    if len(rows) > _MANY and kind in ("count", "bytes"):
+        forms = (exact, readable) if key in ("parameters", "macs") else (readable,)
+    forms = [[form(value) for value in values] for form in forms]
+    if key in _NO_TOTAL or key == "share":
+        for cells in forms:
+            cells[-1] = ""
+    return column(heading, *forms, right=key != "output_shape")
 
 
-def _counts(row: LayerCount | Total) -> tuple[int, int, int]:
-    return row.parameters, row.macs, row.dense_parameters
+def _shape(value) -> str:
+    return "-" if value is None else "x".join(map(number_text, value))
+
+
+def _share(value) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _ratio(value) -> str:
+    return "-" if value is None else f"{value:,.1f}"
+
+
+# The forms of each kind of number, the fullest first.
+_FORMS = {
+    "shape": (_shape,),
+    "count": (both, exact, readable),
+    "bytes": (exact, readable),
+    "share": (_share,),
+    "ratio": (_ratio,),
+    "seconds": (duration,),
+}
+
+
+def _precise(kind: str, value) -> str:
+    return exact(value) if kind in ("count", "bytes") else _FORMS[kind][0](value)
+
+
+def _plain(value) -> str:
+    if value is None:
+        return ""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _title(report: Report) -> str:
     return f"{report.model}, input {shape_text(report.input_shape)}"
 
 
-def _legend() -> str:
-    return "As dense: the parameters if each convolution were a dense layer.  2 FLOPs a MAC."
-
-
-def _totals(total: Total) -> str:
-    return "; ".join(f"{name} {value:,}" for name, value in zip(HEADINGS, _counts(total), strict=True))
-
-
-def _exact(value: int) -> str:
-    return f"{value:,}"
-
-
-def _exact_and_readable(value: int) -> str:
-    # The units stand in a column of their own, 7 wide ("416.5 k"), empty where the number is short enough by itself.
-    return f"{value:,} {readable(value) if value >= 1000 else '':>7}"
-
-
-def _layout(report: Report, number) -> list[str]:
-    heading = ["layer", "", "output", *HEADINGS]
-    body = [[row.name, row.type, shape_text(row.output_shape), *map(number, _counts(row))] for row in report.layers]
-    total = ["total", "", "", *map(number, _counts(report.total))]
-    widths = [max(map(len, column)) for column in zip(heading, *body, total, strict=True)]
-
-    def line(cells):
-        left = [cell.ljust(width) for cell, width in zip(cells[:3], widths[:3], strict=True)]
-        right = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True)]
-        return f"{left[0]} {left[1]}  {left[2]}  {'  '.join(right)}".rstrip()
-
-    rule = "-" * len(line(total).ljust(sum(widths) + 9))
-    return [line(heading), rule, *map(line, body), rule, line(total)]
-
-
-def _wrap(text: str) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, WIDTH, break_long_words=False)
+def _below(report: Report, width: int) -> list[str]:
+    total = report.total
+    images = f"{report.batch} image{'s' if report.batch > 1 else ''}"
+    facts = [
+        f"Parameters: {total.parameters:,} ({readable(total.parameters)}), "
+        f"{readable_as(total.parameter_bytes, 'B')} in {report.dtype}; as dense: {total.dense_parameters:,} "
+        f"({readable(total.dense_parameters)}).",
+        f"One image, forward: {total.macs:,} MACs ({readable_as(total.macs, 'MAC')}), {total.flops:,} FLOPs. "
+        f"In training: {total.training_macs:,} MACs ({readable_as(total.training_macs, 'MAC')}), "
+        f"{total.training_flops:,} FLOPs.",
+        f"Activations of {images} at their peak: {total.peak_bytes:,} bytes ({readable_as(total.peak_bytes, 'B')}), "
+        f"in training {total.training_peak_bytes:,} ({readable_as(total.training_peak_bytes, 'B')}).",
+    ]
+    if total.seconds is not None:
+        part = 100 * total.roofline_seconds / total.seconds if total.seconds else 0.0
+        facts.append(
+            f"Measured: {duration(total.seconds)} forward for {images}; this machine's peak and bandwidth allow "
+            f"{duration(total.roofline_seconds)}, so that {part:.0f} % of what is possible was reached."
+        )
+    words = (
+        "A MAC multiplies by a weight and adds: 2 FLOPs. As dense: the parameters if each convolution were a dense "
+        f"layer. Bytes are those of {images}; workspace: on one thread, at most. Field, stride: the pixels of the "
+        "image that an output sees, and from it to its neighbour. FLOPs/byte: of input, output and parameters."
+    )
+    return [line for text in (*facts, words) for line in paragraph(text, width)]

@@ -34,7 +34,8 @@ def dropout(input, p=0.5, training=True, inplace=False, *, seed=None, out=None):
 
     Example:
         >>> dropout(np.ones(8), 0.25, seed=1)
-        EXAMPLE
+        array([1.33333333, 1.33333333, 0.        , 1.33333333, 0.        ,
+               0.        , 1.33333333, 1.33333333])
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html; the generator: Salmon, Moraes,
     Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011, https://doi.org/10.1145/2063384.2063405
@@ -64,7 +65,8 @@ def dropout_backward(grad_output, p=0.5, training=True, *, seed=None):
 
     Example:
         >>> dropout_backward(np.ones(8), 0.25, seed=1)
-        EXAMPLE
+        array([1.33333333, 1.33333333, 0.        , 1.33333333, 0.        ,
+               0.        , 1.33333333, 1.33333333])
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html (its derivative)
     """

@@ -49,7 +49,7 @@ cdef void set_up(Loss *job, const Array *x, const Array *t, const Array *w, bint
     job.itemsize, job.outer, job.classes, job.inner = x.itemsize, outer, classes, inner
     job.logits, job.weight = x.data, w.data
     job.probabilities = t.data if has_probabilities else NULL
-    job.target = NULL if has_probabilities else <const int64_t *> t.data
+    job.target = NULL if has_probabilities else <int64_t *> t.data
     job.ignored, job.take_softmax = ignored, take_softmax
     job.own, job.spread = 1 - smoothing, smoothing / width
     if inner == 1:

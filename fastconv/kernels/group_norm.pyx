@@ -47,7 +47,7 @@ cdef void one_group(const Group *job, Py_ssize_t row, const char *x, char *y, do
 
 
 def group_norm_forward(input, weight, bias, Py_ssize_t groups, double eps, output, mean, inverse):
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Array x, w, b, y, m, s
     cdef Group job
     cdef Py_ssize_t i
@@ -107,7 +107,7 @@ cdef void parameter_gradient(const Group *job, Py_ssize_t c, const double *sums,
 
 def group_norm_backward(grad_output, input, weight, Py_ssize_t groups, mean, inverse, grad_input, grad_weight, grad_bias):
     """The gradients that are not None, from the statistics of the forward."""
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Array g, x, w, m, s, gx, gw, gb
     cdef Group job
     cdef Py_ssize_t i

@@ -56,7 +56,7 @@ cdef void finish_channel(Batch *job, Py_ssize_t c, const fc_moments *parts, Py_s
 
 cdef void write_columns(const Batch *job, const char *terms, const char *x, char *y, int threads) noexcept nogil:
     """The output where the channels lie in the lanes; terms: three arrays of C."""
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Py_ssize_t i, size = job.C * job.itemsize, rows = max(1, BLOCK // 4 // job.C), tasks = (job.N + rows - 1) // rows
     with parallel(num_threads=threads):
         mode = enter_team()
@@ -68,7 +68,7 @@ cdef void write_columns(const Batch *job, const char *terms, const char *x, char
 
 cdef void write_output(const Batch *job, const char *x, char *y, char *terms) noexcept nogil:
     """The output from finished statistics."""
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Py_ssize_t i, j, tasks = job.C * job.blocks
     cdef int threads = threads_for(<double> job.N * job.C * job.L * WORK)
     cdef double three[3]
@@ -89,7 +89,7 @@ cdef void write_output(const Batch *job, const char *x, char *y, char *terms) no
 cdef void train(Batch *job, const char *x, char *y, fc_moments *parts, char *terms, double eps, double momentum, char *running_mean,
                 char *running_var) noexcept nogil:
     """Statistics, running statistics and, where there is a y, the output."""
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Py_ssize_t i, tasks
     cdef int threads = threads_for(<double> job.N * job.C * job.L * WORK)
     if job.L == 1:
@@ -130,7 +130,7 @@ def batch_norm_train(input, weight, bias, running_mean, running_var, double mome
     cdef Batch job
     cdef fc_moments *parts
     cdef char *terms
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(input, &x)
     view(mean, &m, True)
     view(inverse, &s, True)
@@ -156,7 +156,7 @@ def batch_norm_running(running_mean, running_var, double eps, mean, inverse):
     """mean and inverse from the running statistics."""
     cdef Array rm, rv, m, s
     cdef Py_ssize_t c
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(running_mean, &rm)
     view(running_var, &rv)
     view(mean, &m, True)
@@ -173,7 +173,7 @@ def batch_norm_apply(input, weight, bias, mean, inverse, output):
     cdef Array x, w, b, y, m, s
     cdef Batch job
     cdef char *terms
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(input, &x)
     view(output, &y, True)
     view(mean, &m)

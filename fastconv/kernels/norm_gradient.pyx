@@ -77,7 +77,7 @@ cdef void column_sums(Gradient *job, Py_ssize_t task) noexcept nogil:
 
 
 cdef void columns_gradient(Gradient *job, int threads) noexcept nogil:
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef const Batch *batch = &job.batch
     cdef Py_ssize_t i, j, size = batch.C * batch.itemsize, tasks = batch.blocks * ((batch.C + COLUMNS - 1) // COLUMNS)
     cdef Py_ssize_t rows = max(1, BLOCK // 4 // batch.C), pieces = (batch.N + rows - 1) // rows
@@ -108,7 +108,7 @@ cdef void columns_gradient(Gradient *job, int threads) noexcept nogil:
 
 
 cdef void planes_gradient(Gradient *job, int threads) noexcept nogil:
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef const Batch *batch = &job.batch
     cdef Py_ssize_t i, c, tasks = batch.C * batch.blocks
     cdef double *terms = <double *> job.terms
@@ -139,7 +139,7 @@ def batch_norm_backward(grad_output, input, weight, mean, inverse, bint training
     """The gradients that are not None, from the statistics of the forward."""
     cdef Array g, x, w, m, s, gx, gw, gb
     cdef Gradient job
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(input, &x)
     view(mean, &m)

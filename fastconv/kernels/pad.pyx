@@ -181,36 +181,36 @@ cdef int pad_start(Pad *job, tuple sizes, tuple pads, int mode, double value, Py
     return 0
 
 
-def pad_forward(input, output, tuple sizes, tuple pads, int mode, double value):
-    cdef unsigned int entered
+def pad_forward(input, output, tuple sizes, tuple pads, int filling, double value):
+    cdef unsigned int mode = 0
     cdef Array x, y
     cdef Pad job
     cdef Py_ssize_t i, tasks
     view(input, &x)
     view(output, &y, True)
-    pad_start(&job, sizes, pads, mode, value, y.itemsize)
+    pad_start(&job, sizes, pads, filling, value, y.itemsize)
     with nogil:
         tasks = (job.padded_lines + LINES - 1) // LINES
         with parallel(num_threads=threads_for(<double> y.size)):
-            entered = enter_team()
+            mode = enter_team()
             for i in prange(tasks, schedule="static"):
                 pad_some(&job, i * LINES, x.data, y.data)
-            leave_team(entered)
+            leave_team(mode)
         release(job.sides)
 
 
-def pad_backward(grad_output, grad_input, tuple sizes, tuple pads, int mode):
-    cdef unsigned int entered
+def pad_backward(grad_output, grad_input, tuple sizes, tuple pads, int filling):
+    cdef unsigned int mode = 0
     cdef Array g, x
     cdef Pad job
     cdef Py_ssize_t i
     view(grad_output, &g)
     view(grad_input, &x, True)
-    pad_start(&job, sizes, pads, mode, 0, g.itemsize)
+    pad_start(&job, sizes, pads, filling, 0, g.itemsize)
     with nogil:
         with parallel(num_threads=threads_for(<double> g.size)):
-            entered = enter_team()
+            mode = enter_team()
             for i in prange(job.lines, schedule="static"):
                 gather_line(&job, i, g.data, x.data)
-            leave_team(entered)
+            leave_team(mode)
         release(job.sides)

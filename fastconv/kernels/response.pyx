@@ -41,7 +41,7 @@ cdef void some_gradient(const Response *job, Py_ssize_t task, const char *g, con
 
 
 def local_response_norm_forward(input, output, Py_ssize_t size, double alpha, double beta, double k):
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Array x, y
     cdef Response job
     cdef Py_ssize_t i
@@ -57,7 +57,7 @@ def local_response_norm_forward(input, output, Py_ssize_t size, double alpha, do
 
 
 def local_response_norm_backward(grad_output, input, grad_input, Py_ssize_t size, double alpha, double beta, double k):
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Array g, x, gx
     cdef Response job
     cdef Py_ssize_t i, stage

@@ -33,7 +33,7 @@ cdef void rows_start(Rows *job, const Array *x, Py_ssize_t groups, const Array *
 
 
 cdef void forward(const Rows *job, const char *x, char *y, double eps) noexcept nogil:
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Py_ssize_t i, together = (ROWS + job.length - 1) // job.length, tasks = (job.rows + together - 1) // together
     cdef Py_ssize_t size = together * job.length * job.itemsize
     with parallel(num_threads=threads_for(<double> job.rows * job.length * WORK)):
@@ -70,7 +70,7 @@ cdef void some_rows(const Rows *job, Py_ssize_t row, Py_ssize_t rows, const char
 
 
 cdef void by_columns(const Rows *job, const char *g, const char *x, char *gx, char *gw, char *gb) noexcept nogil:
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Py_ssize_t i, at, size = job.itemsize, pieces = (job.length + PIECE - 1) // PIECE
     cdef int threads = threads_for(<double> job.rows * job.length * WORK)
     if gx != NULL:
@@ -97,7 +97,7 @@ cdef void by_columns(const Rows *job, const char *g, const char *x, char *gx, ch
 
 cdef int by_rows(const Rows *job, const char *g, const char *x, char *gx, char *gw, char *gb) noexcept nogil:
     """All gradients in one pass over the rows; -1 where there is no memory for the sums."""
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     cdef Py_ssize_t width = job.groups * job.length, size = width * job.itemsize, i
     cdef Py_ssize_t blocks = max(1, min(min(job.rows, BLOCKS), job.rows * job.length // LONG_ROW))
     cdef Py_ssize_t together = (job.rows + blocks - 1) // blocks
@@ -129,7 +129,7 @@ def row_norm_backward(grad_output, input, weight, Py_ssize_t groups, mean, inver
     cdef Array g, x, w, m, s, gx, gw, gb
     cdef Rows job
     cdef int status = 0
-    cdef unsigned int mode
+    cdef unsigned int mode = 0
     view(grad_output, &g)
     view(input, &x)
     view(mean, &m)

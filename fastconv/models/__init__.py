@@ -3,12 +3,29 @@
 To add one: a file with its function, and its line in _MODELS.
 """
 
+from fastconv.models.alexnet import alexnet
 from fastconv.models.lenet import lenet
 from fastconv.models.mlp import mlp
+from fastconv.models.nin import nin
+from fastconv.models.resnet18 import resnet18
+from fastconv.models.specification import SpecificationError, parse
+from fastconv.models.vgg11 import vgg11
 
-__all__ = ["INPUT_SHAPES", "build", "lenet", "mlp", "names"]
+__all__ = [
+    "INPUT_SHAPES",
+    "SpecificationError",
+    "alexnet",
+    "build",
+    "lenet",
+    "mlp",
+    "names",
+    "nin",
+    "parse",
+    "resnet18",
+    "vgg11",
+]
 
-_MODELS = {"lenet": lenet, "mlp": mlp}
+_MODELS = {"lenet": lenet, "mlp": mlp, "alexnet": alexnet, "vgg11": vgg11, "nin": nin, "resnet18": resnet18}
 
 INPUT_SHAPES = {name: model.input_shape for name, model in _MODELS.items()}
 
@@ -18,7 +35,7 @@ def names():
 
     Example:
         >>> names()
-        ['lenet', 'mlp']
+        ['lenet', 'mlp', 'alexnet', 'vgg11', 'nin', 'resnet18']
     """
     return list(_MODELS)
 

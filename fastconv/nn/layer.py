@@ -23,8 +23,8 @@ class Layer:
     training = True
     _saved = None
 
-    def __call__(self, x):
-        return self.forward(x)
+    def __call__(self, *inputs, **options):
+        return self.forward(*inputs, **options)
 
     def children(self):
         """(name, layer) of the layers directly inside this one."""
@@ -44,6 +44,11 @@ class Layer:
     def eval(self):
         """Sets eval mode, which keeps nothing for backward; returns self."""
         return self.train(False)
+
+    def rewind(self, forwards=0):
+        """What is drawn at random inside is drawn from now on as after so many forwards in training mode."""
+        for _, child in self.children():
+            child.rewind(forwards)
 
     def _keep(self, *what):
         self._saved = what if self.training else None

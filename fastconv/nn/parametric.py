@@ -14,7 +14,7 @@ _drawing = Lock()
 
 
 class Parametric(Layer):
-    """A layer with `weight` and perhaps `bias`.
+    """A layer with `weight` and perhaps `bias`, under the keys of torch.
 
     Args:
         weight_shape: the weight's shape, output channels or features first.
@@ -70,9 +70,9 @@ class Parametric(Layer):
         return dict(self._shapes)
 
     def gradients(self):
-        if self._gradients is None:
+        if self._gradients is None and self._shapes:
             raise ValueError(f"{type(self).__name__}.gradients needs a backward before it")
-        return dict(self._gradients)
+        return dict(self._gradients or {})
 
     def gradient_arrays(self):
         """(grad_weight, grad_bias or None): what `gradients()` shows from now on, for kernels to write into."""
@@ -105,3 +105,30 @@ class Parametric(Layer):
     def _seed_from(self, stream):
         if self.seed is None and self._arrays is None:
             self.seed = stream
+
+
+class Affine(Parametric):
+    """A layer whose weight, if it has one, is one at first, and whose bias is zero.
+
+    Args:
+        shape: of the weight and of the bias.
+        affine: whether there is a weight.
+        bias: whether there is a bias beside the weight.
+        dtype: np.float32 or np.float64.
+    """
+
+    seed = None
+
+    def __init__(self, shape, affine, bias, dtype):
+        bias = args.flag(bias, "bias")
+        self._shapes = {"weight": shape} if affine else {}
+        if affine and bias:
+            self._shapes["bias"] = shape
+        self.dtype = args.dtype(dtype)
+
+    def _draw(self, generator):
+        start = {"weight": 1, "bias": 0}
+        return {key: np.full(shape, start[key], self.dtype) for key, shape in self._shapes.items()}
+
+    def _seed_from(self, stream):
+        """Nothing is random here."""

@@ -1,6 +1,6 @@
 """A network prepared for inference: weights packed, shapes and memory laid out once, and a call that only computes.
 
-layers -- compile.py --> steps (data) -- arena.py --> where each reads and writes -- plan.py --> plan(x)
+layers -- compile.py --> a graph of steps (data) -- arena.py --> where each reads and writes -- plan.py --> plan(x)
 """
 
 from fastconv.plan.compile import compile

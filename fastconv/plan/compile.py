@@ -2,7 +2,8 @@
 
 from fastconv import _arguments as args
 from fastconv import nn
-from fastconv.plan import lanes, steps
+from fastconv.plan import lanes, meeting, steps
+from fastconv.plan.arena import Node
 from fastconv.plan.plan import Plan
 
 
@@ -10,16 +11,17 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     """Prepares a network for inference on images of one shape.
 
     The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
-    convolution is computed along with it; other activations work in place; pooling and dense layers write into an arena
-    that is allocated here; Flatten costs nothing. Small networks like LeNet compute several images at a time, one in
-    each lane of the vectors, with what lies between the layers in a core's cache.
+    convolution is computed along with it; other activations and batch normalisation work in place; pooling and dense
+    layers write into an arena that is allocated here; Flatten and Dropout cost nothing. Small networks like LeNet
+    compute several images at a time, one in each lane of the vectors, with what lies between the layers in a core's
+    cache.
 
     Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some
     for which functional.conv2d does not, because their weights are transformed here, once. Otherwise a plan gives the
     bits that the network gives.
 
     Args:
-        net: a layer of fastconv.nn, or a Sequential of them, nested or not.
+        net: a layer of fastconv.nn, or a Sequential, Residual or Concat of them, nested or not.
         input_shape: the shape of one image or row, without the batch: (1, 28, 28).
         batch: the largest number of images a call; memory is laid out for so many.
         dataflow: the name of the one that computes the network's only convolution; None: the one thought fastest. The
@@ -44,29 +46,64 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     if not isinstance(net, nn.Layer):
         raise TypeError(f"net must be a layer of fastconv.nn, got {type(net).__name__}")
     layers = list(leaves(net))
-    for _, layer in layers:
-        steps.check(layer)
+    everything = list(_with_branches(layers))
+    for _, layer in everything:
+        if not _is_branching(layer):
+            steps.check(layer)
     shape = first = args.shape(input_shape, "input_shape", None, 1)
     net.output_shape(shape)
     batch = args.integer(batch, "batch", 1)
-    dtype = _common_dtype(layers, dtype)
+    dtype = _common_dtype(everything, dtype)
     if dataflow is not None:
-        _check_one_convolution(layers, dataflow)
+        _check_one_convolution(everything, dataflow)
 
-    described = None if dataflow is not None else lanes.describe([layer for _, layer in layers], first)
-    done = []
-    for name, layer, relu in _fused(layers):
-        chosen = dataflow if isinstance(layer, nn.Conv2d) else None
-        done.append(steps.make(layer, steps.Place(name, shape, batch, dtype, relu, chosen, described is not None)))
-        shape = done[-1].output_shape
-    if all(step.run is None for step in done):
-        done.append(steps.copy(steps.Place("copy", shape, batch, dtype)))
+    described = None if dataflow is not None else lanes.describe(_computing(layers), first)
+    graph = _Graph(batch, dtype, dataflow, described is not None)
+    shape, value = graph.chain(layers, first, 0)
+    if all(node.step.run is None for node in graph.nodes):
+        graph.add(steps.copy(steps.Place("copy", shape, batch, dtype)), value)
     in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype) if described else None
-    return Plan(_title(net, layers), tuple(done), first, shape, batch, dtype, in_lanes)
+    return Plan(_title(net, layers), graph.nodes, first, shape, batch, dtype, in_lanes)
+
+
+class _Graph:
+    """The nodes of a network as they come; values are numbered as `arena.Node` has it."""
+
+    def __init__(self, batch, dtype, dataflow, in_order):
+        self.batch, self.dtype, self.dataflow, self.in_order = batch, dtype, dataflow, in_order
+        self.nodes = []
+
+    def add(self, step, *sources):
+        self.nodes.append(Node(step, sources))
+        return len(self.nodes)
+
+    def chain(self, layers, shape, value):
+        """Layers one after the other from a value of this shape on: (shape, value) of what they give."""
+        for name, layer, relu in _fused(layers):
+            if _is_branching(layer):
+                shape, value = self._branches(name, layer, shape, value)
+                continue
+            chosen = self.dataflow if _planned(layer) else None
+            place = steps.Place(name, shape, self.batch, self.dtype, relu, chosen, self.in_order)
+            step = steps.make(layer, place)
+            shape, value = step.output_shape, self.add(step, value)
+        return shape, value
+
+    def _branches(self, name, layer, shape, value):
+        ends = [self.chain(list(branch), shape, value) for branch in _branches(name, layer)]
+        if isinstance(layer, nn.Residual):
+            if layer.shortcut is None:
+                ends.append((shape, value))
+            (shape, main), (_, shortcut) = ends
+            return shape, self.add(meeting.add(steps.Place(name, shape, self.batch, self.dtype)), main, shortcut)
+        shapes, values = zip(*ends, strict=True)
+        step = meeting.concatenate(steps.Place(name, shape, self.batch, self.dtype), shapes, layer.dim)
+        return step.output_shape, self.add(step, *values)
 
 
 def leaves(net, prefix=""):
-    """(name, layer) of the layers that compute, in order: "0 Conv2d"; one that stands alone has no number."""
+    """(name, layer) of the layers that compute, in order: "0 Conv2d"; one that stands alone has no number. Containers
+    of branches are one of them."""
     if isinstance(net, nn.Sequential) and type(net).forward is nn.Sequential.forward:
         for position, layer in enumerate(net):
             yield from leaves(layer, f"{prefix}.{position}" if prefix else str(position))
@@ -74,16 +111,45 @@ def leaves(net, prefix=""):
         yield f"{prefix} {type(net).__name__}".strip(), net
 
 
+def _computing(layers):
+    """Those that do something in inference."""
+    return [layer for _, layer in layers if type(layer) not in (nn.Dropout, nn.Identity)]
+
+
+def _is_branching(layer):
+    return any(isinstance(layer, kind) and type(layer).forward is kind.forward for kind in (nn.Residual, nn.Concat))
+
+
+def _with_branches(layers):
+    """The same, and what stands in branches."""
+    for name, layer in layers:
+        yield name, layer
+        if _is_branching(layer):
+            for branch in _branches(name, layer):
+                yield from _with_branches(branch)
+
+
+def _branches(name, layer):
+    """The leaves of each branch: "3.main.0 Conv2d", ... of "3 Residual"."""
+    *place, _ = name.split(" ")
+    return [leaves(child, ".".join([*place, key])) for key, child in layer.children()]
+
+
 def _fused(layers):
     """(name, layer, whether the ReLU behind it is computed along with it)."""
     done = []
     for name, layer in layers:
-        if isinstance(layer, nn.ReLU) and done and isinstance(done[-1][1], nn.Conv2d) and not done[-1][2]:
+        if isinstance(layer, nn.ReLU) and done and _planned(done[-1][1]) and not done[-1][2]:
             before, convolution, _ = done[-1]
             done[-1] = f"{before} + {name}", convolution, True
         else:
             done.append((name, layer, False))
     return done
+
+
+def _planned(layer):
+    """Whether it is a convolution whose dataflow a plan chooses."""
+    return isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros"
 
 
 def _title(net, layers):
@@ -101,6 +167,6 @@ def _common_dtype(layers, dtype):
 
 
 def _check_one_convolution(layers, dataflow):
-    count = sum(isinstance(layer, nn.Conv2d) for _, layer in layers)
+    count = sum(_planned(layer) for _, layer in layers)
     if count != 1:
         raise ValueError(f"dataflow (={dataflow!r}) needs a network with one convolution, got {count}")

@@ -98,6 +98,8 @@ def with_copies(described):
 def _conv2d(layer, shape, rest):
     if len(shape) != 3 or layer.groups != 1 or max(layer.out_channels, layer.in_channels) > _MOST_CHANNELS:
         return None
+    if layer.padding_mode != "zeros":
+        return None
     (_, *after), geometry = args.conv2d((1, *shape), layer.weight.shape, layer.stride, layer.padding, layer.dilation, 1)
     # A dense layer reads its features side by side, but the gradient of a convolution's output has a border.
     activation = None
@@ -116,7 +118,7 @@ def _linear(layer, shape, rest):
 
 
 def _max_pool2d(layer, shape, rest):
-    if len(shape) != 3:
+    if len(shape) != 3 or layer.return_indices:
         return None
     (_, *after), geometry = args.pool2d(
         (1, *shape), layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode

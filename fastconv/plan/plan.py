@@ -30,14 +30,14 @@ class Plan:
         (6, 28, 28)
     """
 
-    def __init__(self, title, steps, input_shape, output_shape, batch, dtype, in_lanes=None):
-        self.steps = steps
+    def __init__(self, title, nodes, input_shape, output_shape, batch, dtype, in_lanes=None):
+        self.steps = tuple(node.step for node in nodes)
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.batch = batch
         self.dtype = dtype
         self._title = title
-        self._moves = lay_out(steps)
+        self._moves = lay_out(nodes)
         self._arena = Arena(self._moves, batch, dtype)
         self._in_lanes = in_lanes
         self._bound = {}  # input shape -> (run, output shape)

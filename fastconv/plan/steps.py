@@ -1,5 +1,6 @@
 """What a plan does, a kernel call a step, as data; and one rule a layer type that makes the step."""
 
+import copy as copies
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
@@ -8,7 +9,7 @@ import numpy as np
 
 from fastconv import _arguments as args
 from fastconv import nn
-from fastconv.kernels import conv, elementwise, gemm, pool
+from fastconv.kernels import conv, elementwise, gemm, norm, pool
 
 Shape = tuple[int, ...]
 
@@ -21,10 +22,10 @@ class Step:
     dataflow: how; "view" where there is nothing to compute
     macs: multiply-accumulates
     bytes: input, weights and output
-    source_shape, target_shape: what the kernel wants of one image: (1, C, H, W), or (rows, features) for a dense layer;
-        a batch makes the first entry longer
-    run: run(input, output), on arrays of these shapes; None for a view
-    in_place: whether the output may be the input
+    source_shapes, target_shape: what the kernel wants of one image: (1, C, H, W), or (rows, features) for a dense
+        layer; a batch makes the first entry longer. Where branches meet there are several sources
+    run: run(*sources, target), on arrays of these shapes; None for a view
+    in_place: whether the target may be the first source
     """
 
     name: str
@@ -33,7 +34,7 @@ class Step:
     output_shape: Shape
     macs: int
     bytes: int
-    source_shape: Shape
+    source_shapes: tuple[Shape, ...]
     target_shape: Shape
     run: Callable | None
     in_place: bool
@@ -78,10 +79,13 @@ def copy(place: Place) -> Step:
 def _rule(layer):
     for kind in type(layer).__mro__:
         if kind in _RULES and type(layer).forward is kind.forward:
+            if getattr(layer, "return_indices", False):
+                raise TypeError(f"net holds {layer!r} with return_indices=True, but a step of a plan has one result")
             return _RULES[kind]
     raise TypeError(
         f"net holds a layer of type {type(layer).__name__} (= {layer!r}), which a plan cannot compute; expected "
-        f"{', '.join(sorted(kind.__name__ for kind in _RULES))} or Sequential, with their own forward"
+        "layers of fastconv.nn that take one array (Conv2d, Linear, ReLU, ...), Concat, Residual or Sequential, with "
+        "their own forward"
     )
 
 
@@ -96,7 +100,7 @@ def _step(place, dataflow, output_shape, run, *, macs=0, weights=(), shapes=None
         output_shape=output_shape,
         macs=macs,
         bytes=elements * place.dtype.itemsize if run else 0,
-        source_shape=source_shape,
+        source_shapes=(source_shape,),
         target_shape=target_shape,
         run=run,
         in_place=in_place,
@@ -104,6 +108,8 @@ def _step(place, dataflow, output_shape, run, *, macs=0, weights=(), shapes=None
 
 
 def _conv2d(layer, place):
+    if layer.padding_mode != "zeros":
+        return _convolution(layer, place)
     weight, bias = layer.weight, layer.bias
     (_, *output_shape), geometry = args.conv2d(
         place.whole_shape, weight.shape, layer.stride, layer.padding, layer.dilation, layer.groups
@@ -169,14 +175,80 @@ def _flatten(layer, place):
     return _step(place, "view", layer.output_shape(place.input_shape), None)
 
 
-def _elementwise(name):
+def _elementwise(name, attribute=None):
+    """A function of one element; `attribute` names the layer's number that it takes."""
     function = elementwise.function_number(name)
 
+    def rule(layer, place):
+        parameter = getattr(layer, attribute) if attribute else 0.0
+
+        def run(x, y):
+            elementwise.forward(function, x, y, parameter)
+
+        return _step(place, "elementwise", place.input_shape, run, in_place=True)
+
+    return rule
+
+
+def _gelu(layer, place):
+    return _GELU[layer.approximate](layer, place)
+
+
+def _batch_norm(layer, place):
+    """From the running statistics; without them the statistics are those of whatever batch comes."""
+    if not layer.track_running_stats:
+        return _scaling(layer, place)
+    channels = layer.num_features
+    shape = (1, channels, prod(place.input_shape[1:]))
+    weight, bias = (None if array is None else array.copy() for array in (layer.weight, layer.bias))
+    mean, inverse = np.empty((2, channels))
+    norm.batch_norm_running(layer.running_mean, layer.running_var, layer.eps, mean, inverse)
+
     def run(x, y):
-        elementwise.forward(function, x, y, 0.0)
+        norm.batch_norm_apply(x, weight, bias, mean, inverse, y)
 
-    return lambda layer, place: _step(place, "elementwise", place.input_shape, run, in_place=True)
+    weights, macs = (weight, bias, layer.running_mean, layer.running_var), prod(place.input_shape)
+    return _step(
+        place, "channels", place.input_shape, run, macs=macs, weights=weights, shapes=(shape, shape), in_place=True
+    )
 
+
+def _by_layer(macs=None):
+    """The rule of a layer without a kernel prepared: a copy of it computes. macs(layer, input shape, output shape)."""
+
+    def rule(layer, place):
+        layer.parameters()  # what is not drawn yet would be drawn anew by the copy
+        alone = copies.copy(layer)
+        alone._saved = alone._gradients = None
+        alone = copies.deepcopy(alone).eval()
+
+        def run(x, y):
+            np.copyto(y, alone.forward(x))
+
+        output_shape = alone.output_shape(place.input_shape)
+        return _step(
+            place,
+            "layer",
+            output_shape,
+            run,
+            macs=macs(alone, place.input_shape, output_shape) if macs else 0,
+            weights=(*alone.parameters().values(), *alone.buffers().values()),
+        )
+
+    return rule
+
+
+def _window(channels, layer):
+    return channels // layer.groups * prod(layer.kernel_size)
+
+
+_convolution = _by_layer(lambda layer, given, made: prod(made) * _window(layer.in_channels, layer))
+_transposed = _by_layer(lambda layer, given, made: prod(given) * _window(layer.out_channels, layer))
+_scaling = _by_layer(lambda layer, given, made: prod(made))
+_other = _by_layer()
+
+
+_GELU = {"none": _elementwise("gelu"), "tanh": _elementwise("gelu_tanh")}
 
 _RULES = {
     nn.Conv2d: _conv2d,
@@ -184,7 +256,32 @@ _RULES = {
     nn.MaxPool2d: _max_pool2d,
     nn.AvgPool2d: _avg_pool2d,
     nn.Flatten: _flatten,
+    nn.Unflatten: _flatten,
+    nn.Identity: _flatten,
+    nn.Dropout: _flatten,  # which drops nothing in inference
     nn.ReLU: _elementwise("relu"),
+    nn.ReLU6: _elementwise("relu6"),
+    nn.LeakyReLU: _elementwise("leaky_relu", "negative_slope"),
+    nn.ELU: _elementwise("elu", "alpha"),
+    nn.GELU: _gelu,
+    nn.SiLU: _elementwise("silu"),
     nn.Sigmoid: _elementwise("sigmoid"),
     nn.Tanh: _elementwise("tanh"),
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),
+    **dict.fromkeys((nn.Conv1d, nn.Conv3d, nn.LocallyConnected1d, nn.LocallyConnected2d), _convolution),
+    **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _transposed),
+    **dict.fromkeys((nn.LayerNorm, nn.GroupNorm), _scaling),
+    **dict.fromkeys(
+        (
+            *(nn.MaxPool1d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool3d),
+            *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+            *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+            *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d),
+            *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d),
+            *(nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d),
+            *(nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d),
+            *(nn.PReLU, nn.Softmax, nn.LogSoftmax, nn.LocalResponseNorm, nn.Unfold, nn.Fold),
+        ),
+        _other,
+    ),
 }

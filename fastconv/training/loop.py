@@ -116,6 +116,7 @@ def _train_epoch(run, worker, callbacks, interrupted):
     run.net.train()
     while state.step < run.steps_per_epoch:
         start = time.perf_counter()
+        run.net.rewind(state.epoch * run.steps_per_epoch + state.step)  # dropout, so that a resumed run draws the same
         indices = order[state.step * run.batch_size : (state.step + 1) * run.batch_size]
         loss, correct = worker.step(indices, shifts[state.step])
         if not math.isfinite(loss):
