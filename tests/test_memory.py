@@ -142,7 +142,7 @@ OTHERS = {
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_peak_of_other_operators(name, threads):
-    """Nothing grows with the input but its results; convolutions hold the weights once more, those of volumes slices."""
+    """Nothing grows with the input but its results; convolutions hold weights once more, those of volumes slices."""
     shapes, call = OTHERS[name]
     grown = int(process.check(START.format(threads=threads) + OTHERS_SCRIPT.format(shapes=shapes, call=call)))
     allowed = 4 * MEGABYTE * threads + SLACK
