@@ -34,9 +34,9 @@ class Equivariance:
 def equivariance(layer, image, shift, output_shape=None) -> Equivariance:
     """Shift an image, and compare what a layer makes of it with its shifted output.
 
-    A convolution of stride 1 commutes with shifts: its error is 0 (to rounding). One of stride s does so for shifts that
-    s divides, and so does pooling; locally connected and dense layers do not. Pooling is nearly invariant besides: its
-    change is small.
+    A convolution of stride 1 commutes with shifts: its error is 0 (to rounding). One of stride s does so for shifts
+    that s divides, and so does pooling; locally connected and dense layers do not. Pooling is nearly invariant besides:
+    its change is small.
 
     Args:
         layer: a layer or container; it is called in eval mode, on two images.
