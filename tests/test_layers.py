@@ -1,6 +1,7 @@
 """Every layer beside torch's of the same name (where torch is installed), and by itself: shapes, gradients, states."""
 
 import copy
+import inspect
 import re
 
 import numpy as np
@@ -238,6 +239,33 @@ def test_every_layer_is_counted_and_compiled(name, rng):
     assert np.isfinite(plan(x)).all()
 
 
+NOT_IN_TORCH = {"Concat", "Layer", "LocallyConnected1d", "LocallyConnected2d", "Parametric", "Residual"}
+
+
+def positional(function):
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    taken = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    return [(each.name, each.default) for each in taken if each.name not in ("device", "dtype")]
+
+
+@pytest.mark.parametrize("name", sorted(set(nn.__all__) - NOT_IN_TORCH - {"Identity", "Sequential", "Sigmoid", "Tanh"}))
+def test_arguments_are_torchs(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = getattr(nn, name), getattr(torch.nn, name)
+    assert positional(ours.__init__) == positional(theirs.__init__)
+    rest = {key for key, each in inspect.signature(ours).parameters.items() if each.kind is each.KEYWORD_ONLY}
+    assert rest <= {"bias", "dtype", "init", "seed"}
+    names = [name for name, _ in positional(theirs.forward)][1:]
+    assert [name for name, _ in positional(ours.forward)][1:] == names  # indices, output_size
+
+
+def test_every_layer_is_tested_here():
+    tested = {name.split(",")[0] for name in LAYERS} | {"MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}
+    assert set(nn.__all__) - tested == {"Concat", "Layer", "Parametric", "Residual", "Sequential"}
+    for name in tested:
+        assert "Example:" in getattr(nn, name).__doc__ and "Source:" in getattr(nn, name).__doc__
+
+
 def networks(dtype):
     """Of what a plan prepares, in place and not, between each other."""
     return {
@@ -300,6 +328,17 @@ def test_networks_of_these_layers(name, dtype, rng):
     for images in (x, x[:2], x[4:]):
         assert_same_bits(plan(images), net(images))
     assert sum(step.macs for step in plan.steps) == fc.count(net, shape).total.macs
+
+
+def test_dropout_costs_a_plan_nothing(dtype, rng):
+    net = fc.models.lenet("relu", seed=0, dtype=dtype)
+    with_dropout = nn.Sequential(*net[:3], nn.Dropout(), *net[3:8], nn.Identity(), nn.Dropout(), *net[8:]).eval()
+    x = rng.standard_normal((9, 1, 28, 28)).astype(dtype)
+    plan, plain = (fc.compile(each, (1, 28, 28), batch=9) for each in (with_dropout, net))
+    assert plan.memory == plain.memory
+    assert_same_bits(plan(x), plain(x))
+    assert_same_bits(plan(x[:2]), plain(x[:2]))
+    assert_same_bits(plan(x), with_dropout(x))
 
 
 def test_what_layers_cost():

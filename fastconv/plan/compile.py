@@ -57,7 +57,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     if dataflow is not None:
         _check_one_convolution(everything, dataflow)
 
-    described = None if dataflow is not None else lanes.describe([layer for _, layer in layers], first)
+    described = None if dataflow is not None else lanes.describe(_computing(layers), first)
     graph = _Graph(batch, dtype, dataflow, described is not None)
     shape, value = graph.chain(layers, first, 0)
     if all(node.step.run is None for node in graph.nodes):
@@ -109,6 +109,11 @@ def leaves(net, prefix=""):
             yield from leaves(layer, f"{prefix}.{position}" if prefix else str(position))
     else:
         yield f"{prefix} {type(net).__name__}".strip(), net
+
+
+def _computing(layers):
+    """Those that do something in inference."""
+    return [layer for _, layer in layers if type(layer) not in (nn.Dropout, nn.Identity)]
 
 
 def _is_branching(layer):
