@@ -25,9 +25,11 @@ def comparisons():
 
 
 def pytest_terminal_summary(terminalreporter):
-    for said in sorted({said for said, _ in comparisons_made.values()}):
-        counts = {name: count for name, (each, count) in comparisons_made.items() if each == said}
-        terminalreporter.write_line(f"{len(counts)} operators, {sum(counts.values()):,} drawn calls compared: {said}")
+    for said in sorted({said for said, _, _ in comparisons_made.values()}):
+        counts = [(count, decided) for each, count, decided in comparisons_made.values() if each == said]
+        calls, decided = map(sum, zip(*counts, strict=True))
+        more = f"; in {decided} of them it is less exact than the bound, and the reference decided" if decided else ""
+        terminalreporter.write_line(f"{len(counts)} operators, {calls:,} drawn calls compared: {said}{more}")
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])

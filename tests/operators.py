@@ -1,5 +1,5 @@
 """A call of every operator of fastconv.functional, for the tests that all of them must pass: shapes are uneven and
-small, but an argument has over 2.85 KB in float64, so that a copy of it shows.
+small, but an argument has over 2.7 KB in float64, so that a copy of it shows.
 
 A name may stand several times, with a comma and what is special about it. An operator that is missing here is a failure
 of test_arrays.py, so a new one gets its line when it is added.

@@ -173,7 +173,7 @@ def test_what_is_contiguous_is_not_copied(name, form):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    python_objects = 2850
+    python_objects = 2700
     assert any(arguments[key].nbytes > python_objects for key in arrays(arguments)), "too small to be seen"
     assert peak < sum(result.nbytes for result in results) + python_objects
 

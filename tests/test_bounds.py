@@ -1,6 +1,7 @@
 """No kernel reads or writes beside an array: each lies flush against memory that may not be touched."""
 
 import sys
+from pathlib import Path
 
 import process
 import pytest
@@ -9,12 +10,9 @@ from fastconv.kernels import runtime
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect is tried on Linux alone")
 
-SCRIPT = """
+FENCES = """
 import ctypes, mmap, sys
 import numpy as np
-import fastconv.functional as F
-from fastconv import _arguments as args
-from fastconv.kernels import conv
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PAGE = mmap.PAGESIZE
@@ -31,6 +29,15 @@ def fenced(shape, dtype=np.float64):
         assert LIBC.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) == 0
     start = PAGE + (room - count * dtype.itemsize if AT_END else 0)
     return np.frombuffer(memory, dtype, count, start).reshape(shape)
+
+
+np.empty = fenced  # what fastconv allocates for its results
+"""
+
+SCRIPT = """
+import fastconv.functional as F
+from fastconv import _arguments as args
+from fastconv.kernels import conv
 
 
 def drawn(shape, dtype):
@@ -92,7 +99,6 @@ def number(low, high):
     return int(rng.integers(low, high + 1))
 
 
-np.empty = fenced  # what fastconv allocates for its results
 rng = np.random.default_rng(7)
 tried = 0
 while tried < {cases}:
@@ -122,10 +128,60 @@ while tried < {cases}:
 """
 
 
+OPERATORS_SCRIPT = """
+sys.path.insert(0, {tests!r})
+import operators
+from specs import OPERATORS
+from specs.compare import draw
+from specs.draw import Draw
+
+
+def fence(value):
+    if isinstance(value, tuple):
+        return tuple(fence(each) for each in value)
+    if not isinstance(value, np.ndarray):
+        return value
+    array = fenced(value.shape, value.dtype)
+    array[...] = value
+    return array
+
+
+def fence_all(arguments):
+    return {{name: fence(value) for name, value in arguments.items()}}
+
+
+for dtype in (np.float32, np.float64):
+    for name, arguments in operators.samples(dtype).items():
+        print(name, dtype.__name__, flush=True)
+        operators.call(name, fence_all(arguments))
+        if "training" not in arguments and name.startswith("batch_norm"):
+            operators.call(name, fence_all(arguments | dict(training=True)))
+for name, operator in OPERATORS.items():
+    cases = [draw(operator, number)[::2] for number in range({cases})]
+    cases += [(operator.large(d, 2), d) for d in (Draw(1, dtype=np.float32), Draw(2, dtype=np.float64))]
+    for number, (arguments, d) in enumerate(cases):
+        print(name, number, d.dtype, flush=True)
+        arguments = fence_all(arguments)
+        output = operator.forward(arguments)["output"]
+        operator.run(arguments, fence(np.asarray(d.floats(*np.shape(output)))))
+"""
+
+
+def check(script, isa):
+    done = process.run(script, env={"FASTCONV_ISA": isa, "OMP_NUM_THREADS": "1"})
+    last = (done.stdout.splitlines() or ["nothing was tried"])[-1]
+    assert done.returncode == 0, f"exit code {done.returncode} in: {last}\n{done.stderr}"
+
+
 @pytest.mark.parametrize("isa", runtime.available_isas())
 @pytest.mark.parametrize("at_end", [True, False], ids=["behind", "before"])
 def test_nothing_beside_an_array_is_touched(isa, at_end):
-    environment = {"FASTCONV_ISA": isa, "OMP_NUM_THREADS": "1"}
-    done = process.run(SCRIPT.format(at_end=at_end, cases=400), env=environment)
-    last = (done.stdout.splitlines() or ["nothing was tried"])[-1]
-    assert done.returncode == 0, f"exit code {done.returncode} in: {last}\n{done.stderr}"
+    check(FENCES.format(at_end=at_end) + SCRIPT.format(cases=400), isa)
+
+
+@pytest.mark.parametrize("isa", runtime.available_isas())
+@pytest.mark.parametrize("at_end", [True, False], ids=["behind", "before"])
+def test_no_operator_touches_anything_beside_an_array(isa, at_end):
+    """Forward and backward, with all their options: the calls of tests/operators.py and drawn ones of tests/specs/."""
+    tests = str(Path(__file__).parent)
+    check(FENCES.format(at_end=at_end) + OPERATORS_SCRIPT.format(tests=tests, cases=40), isa)

@@ -58,6 +58,52 @@ def test_conv2d(input_shape, weight_shape, options, rng):
 
 
 @pytest.mark.parametrize(
+    "name, input_shape, weight_shape, options",
+    [
+        ("conv1d", (2, 3, 9), (4, 3, 3), dict(stride=2, padding=1)),
+        ("conv1d", (4, 9), (6, 2, 2), dict(padding="same", dilation=2, groups=2)),
+        ("conv3d", (2, 3, 4, 3, 5), (4, 3, 2, 3, 2), {}),
+        (
+            "conv3d",
+            (1, 4, 3, 4, 5),
+            (2, 2, 3, 2, 3),
+            dict(stride=(2, 1, 2), padding=(1, 0, 2), dilation=(1, 2, 1), groups=2),
+        ),
+        ("conv3d", (2, 2, 4, 3, 3), (3, 2, 1, 3, 3), dict(padding=1)),
+        ("conv3d", (2, 2, 4, 3, 3), (3, 2, 2, 1, 1), {}),
+        ("conv_transpose1d", (2, 3, 5), (3, 2, 4), dict(stride=2, padding=1)),
+        ("conv_transpose2d", (2, 3, 4, 3), (3, 2, 3, 3), {}),
+        (
+            "conv_transpose2d",
+            (1, 4, 3, 4),
+            (4, 1, 3, 2),
+            dict(stride=(2, 3), padding=1, output_padding=(1, 2), groups=2),
+        ),
+        ("conv_transpose2d", (3, 4, 3), (3, 2, 2, 3), dict(padding=2, dilation=2)),
+        (
+            "conv_transpose3d",
+            (1, 2, 3, 2, 3),
+            (2, 2, 2, 3, 2),
+            dict(stride=(1, 2, 2), padding=(0, 1, 1), output_padding=(0, 1, 0)),
+        ),
+        ("conv_transpose3d", (2, 2, 2, 3, 2), (2, 1, 3, 2, 2), dict(dilation=(1, 1, 2), groups=2)),
+        ("locally_connected1d", (2, 4, 7), (4, 2, 3, 4), dict(stride=2, padding=1, groups=2)),
+        ("locally_connected2d", (2, 2, 4, 5), (3, 2, 2, 3, 3, 3), {}),
+        ("locally_connected2d", (2, 3, 4), (4, 1, 2, 2, 2, 3), dict(stride=2, padding=1, groups=2)),
+    ],
+    ids=str,
+)
+def test_other_convolutions(name, input_shape, weight_shape, options, rng):
+    groups = options.get("groups", 1)
+    outputs = weight_shape[1] * groups if "transpose" in name else weight_shape[0]
+    bias_shape = (outputs, *weight_shape[2 + int(name[-2]) :]) if "locally" in name else (outputs,)
+    x, w, b = (rng.standard_normal(shape) for shape in (input_shape, weight_shape, bias_shape))
+    forward, backward = getattr(F, name), getattr(F, f"{name}_backward")
+    gradients = partial(backward, input=x, weight=w, **options)
+    assert_gradients(lambda: forward(x, w, b, **options), gradients, (x, w, b), rng)
+
+
+@pytest.mark.parametrize(
     "options",
     [dict(kernel_size=2), dict(kernel_size=3, stride=2, padding=1), dict(kernel_size=(2, 3), stride=1, ceil_mode=True)],
     ids=str,
@@ -78,6 +124,89 @@ def test_pooling(options, rng):
             (x,),
             rng,
         )
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize(
+    "options", [dict(kernel_size=2), dict(kernel_size=3, stride=2, padding=1, ceil_mode=True)], ids=str
+)
+def test_pooling_of_signals_and_volumes(dims, options, rng):
+    shape = (2, 2, *(7, 4, 5)[:dims])
+    x = rng.permutation(np.prod(shape)).reshape(shape) * 0.1
+    maximum, average = (getattr(F, f"{kind}_pool{dims}d") for kind in ("max", "avg"))
+
+    def max_backward(gy):
+        indices = maximum(x, **options, return_indices=True)[1]
+        return (getattr(F, f"max_pool{dims}d_backward")(gy, indices, x.shape, **options),)
+
+    def average_backward(gy):
+        return (getattr(F, f"avg_pool{dims}d_backward")(gy, x.shape, **options, count_include_pad=False),)
+
+    assert_gradients(lambda: maximum(x, **options), max_backward, (x,), rng)
+    assert_gradients(lambda: average(x, **options, count_include_pad=False), average_backward, (x,), rng)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_adaptive_pooling_and_unpooling(dims, rng):
+    shape, size = (2, 2, *(7, 4, 5)[:dims]), (3, 4, 2)[:dims]
+    x = rng.permutation(np.prod(shape)).reshape(shape) * 0.1
+    maximum, average = (getattr(F, f"adaptive_{kind}_pool{dims}d") for kind in ("max", "avg"))
+    max_backward, average_backward = (getattr(F, f"adaptive_{kind}_pool{dims}d_backward") for kind in ("max", "avg"))
+    indices = maximum(x, size, True)[1]
+    assert_gradients(lambda: maximum(x, size), lambda gy: (max_backward(gy, indices, x.shape),), (x,), rng)
+    assert_gradients(lambda: average(x, size), lambda gy: (average_backward(gy, x.shape),), (x,), rng)
+    pooled, places = getattr(F, f"max_pool{dims}d")(x, 2, return_indices=True)
+    unpool, unpool_backward = getattr(F, f"max_unpool{dims}d"), getattr(F, f"max_unpool{dims}d_backward")
+    whole = x.shape[2:]
+    assert_gradients(
+        lambda: unpool(pooled, places, 2, output_size=whole),
+        lambda gy: (unpool_backward(gy, places, pooled.shape, 2, output_size=whole),),
+        (pooled,),
+        rng,
+    )
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("pad", [(2, 1), (1, 2, 3, 0), (1, -1, 0, 2, 1, 1)], ids=str)
+def test_pad(mode, pad, rng):
+    x = rng.standard_normal((1, 2, 4, 4, 3)[-2 - len(pad) // 2 :])
+    assert_gradients(lambda: F.pad(x, pad, mode), lambda gy: (F.pad_backward(gy, x.shape, pad, mode),), (x,), rng)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 4, 5), (2, 4, 3, 2)], ids=str)
+def test_normalisations(shape, rng):
+    x, w, b = rng.standard_normal(shape), rng.standard_normal(4), rng.standard_normal(4)
+    mean, variance = rng.standard_normal(4), rng.uniform(0.5, 2, 4)
+    for training in (True, False):
+        given = dict(running_mean=mean, running_var=variance, training=training)
+        assert_gradients(
+            lambda given=given: F.batch_norm(x, mean.copy(), variance.copy(), w, b, given["training"]),
+            lambda gy, given=given: F.batch_norm_backward(gy, x, weight=w, **given),
+            (x, w, b),
+            rng,
+        )
+    assert_gradients(lambda: F.group_norm(x, 2, w, b), lambda gy: F.group_norm_backward(gy, x, 2, w), (x, w, b), rng)
+    rows = shape[1:]
+    wide, more = rng.standard_normal(rows), rng.standard_normal(rows)
+    assert_gradients(
+        lambda: F.layer_norm(x, rows, wide, more),
+        lambda gy: F.layer_norm_backward(gy, x, rows, wide),
+        (x, wide, more),
+        rng,
+    )
+    if x.ndim > 2:
+        options = dict(size=3, alpha=0.5, beta=0.75, k=2.0)
+        assert_gradients(
+            lambda: F.local_response_norm(x, **options),
+            lambda gy: (F.local_response_norm_backward(gy, x, **options),),
+            (x,),
+            rng,
+        )
+
+
+def test_joins(rng):
+    x, y = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 2, 4))
+    assert_gradients(lambda: F.cat([x, y], 1), lambda gy: F.cat_backward(gy, (3, 2), 1), (x, y), rng)
 
 
 def test_unfold_and_fold_are_each_others_gradient(rng):
@@ -136,6 +265,21 @@ def test_losses(reduction, rng):
             (x,),
             rng,
         )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_losses_of_logarithms_and_with_weights(reduction, rng):
+    logs, classes, weight = rng.standard_normal((3, 4, 2)), rng.integers(0, 4, (3, 2)), rng.uniform(0.5, 2, 4)
+    given = dict(target=classes, weight=weight, ignore_index=1, reduction=reduction)
+    classes[0, 0] = 2
+    assert_gradients(
+        lambda: F.nll_loss(logs, **given), lambda gy: (F.nll_loss_backward(gy, logs, **given),), (logs,), rng
+    )
+    target, each = rng.standard_normal(logs.shape), rng.uniform(0.5, 2, logs.shape)
+    given = dict(target=target, weight=each, reduction=reduction)
+    assert_gradients(
+        lambda: F.mse_loss(logs, **given), lambda gy: (F.mse_loss_backward(gy, logs, **given),), (logs,), rng
+    )
 
 
 @pytest.mark.parametrize(

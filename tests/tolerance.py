@@ -107,7 +107,7 @@ def _compare(actual, expected, bound, dtype):
 
 
 def _first(mask):
-    return tuple(int(axis[0]) for axis in np.nonzero(mask))
+    return tuple(int(axis[0]) for axis in np.nonzero(mask)) if mask.ndim else ()
 
 
 def _tell(what, mask, actual, expected):

@@ -61,16 +61,16 @@ def batch_norm(
     result = np.empty(x.shape, x.dtype) if out is None else args.output(out, x.shape, x.dtype, x, w, b, *running)
     mean, rstd = np.empty((2, C))
     if x.size:
-        x3, y3 = args.contiguous(x).reshape(N, C, L), result.reshape(N, C, L)
+        x3 = args.contiguous(x).reshape(N, C, L)
         moved = [None if array is None else args.contiguous(array) for array in running]
         if training:
-            kernels.batch_norm_train(x3, w, b, *moved, momentum, eps, y3, mean, rstd)
+            kernels.batch_norm_train(x3, w, b, *moved, momentum, eps, result, mean, rstd)
             for array, new in zip(running, moved, strict=True):
                 if array is not new:
                     array[...] = new
         else:
             kernels.batch_norm_running(*moved, eps, mean, rstd)
-            kernels.batch_norm_apply(x3, w, b, mean, rstd, y3)
+            kernels.batch_norm_apply(x3, w, b, mean, rstd, result)
     elif return_statistics:
         mean[...] = rstd[...] = np.nan
     return (result, mean, rstd) if return_statistics else result
@@ -135,8 +135,5 @@ def batch_norm_backward(
             kernels.batch_norm_train(x3, None, None, None, None, 0.0, eps, None, mean, rstd)
         else:
             kernels.batch_norm_running(*map(args.contiguous, running), eps, mean, rstd)
-    gx3 = None if grads[0] is None else grads[0].reshape(N, C, L)
-    norm_gradient.batch_norm_backward(
-        args.contiguous(gy).reshape(N, C, L), x3, w, mean, rstd, training, gx3, grads[1], grads[2]
-    )
+    norm_gradient.batch_norm_backward(args.contiguous(gy), x3, w, mean, rstd, training, *grads)
     return tuple(grads)

@@ -41,8 +41,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, *, out
     result = np.empty(x.shape, x.dtype) if out is None else args.output(out, x.shape, x.dtype, x, w, b)
     mean, rstd = np.empty((2, rows))
     if x.size:
-        x2, y2 = args.contiguous(x).reshape(rows, length), result.reshape(rows, length)
-        kernels.row_norm_forward(x2, w, b, 1, eps, y2, mean, rstd)
+        kernels.row_norm_forward(args.contiguous(x).reshape(rows, length), w, b, 1, eps, result, mean, rstd)
     elif return_statistics:
         mean[...] = rstd[...] = np.nan
     return (result, mean.reshape(outer), rstd.reshape(outer)) if return_statistics else result
@@ -135,11 +134,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, *, out=None,
     if not x.size:
         mean[...] = rstd[...] = np.nan
     elif L == 1 or (w is None and b is None):  # a row's elements each have a weight of their own, or none has
-        rows = (N * groups, C // groups * L)
-        kernels.row_norm_forward(args.contiguous(x).reshape(rows), w, b, groups, eps, result.reshape(rows), mean, rstd)
+        rows = args.contiguous(x).reshape(N * groups, C // groups * L)
+        kernels.row_norm_forward(rows, w, b, groups, eps, result, mean, rstd)
     else:
-        x3, y3 = args.contiguous(x).reshape(N, C, L), result.reshape(N, C, L)
-        group_kernels.group_norm_forward(x3, w, b, groups, eps, y3, mean, rstd)
+        group_kernels.group_norm_forward(args.contiguous(x).reshape(N, C, L), w, b, groups, eps, result, mean, rstd)
     return (result, mean.reshape(N, groups), rstd.reshape(N, groups)) if return_statistics else result
 
 
@@ -185,9 +183,7 @@ def group_norm_backward(
     x3 = args.contiguous(x).reshape(N, C, L)
     if mean is None:
         mean, rstd = _row_statistics(x3.reshape(N * groups, C // groups * L), eps)
-    gx3 = None if grads[0] is None else grads[0].reshape(N, C, L)
-    gy3 = args.contiguous(gy).reshape(N, C, L)
-    group_kernels.group_norm_backward(gy3, x3, w, groups, mean, rstd, gx3, grads[1], grads[2])
+    group_kernels.group_norm_backward(args.contiguous(gy), x3, w, groups, mean, rstd, *grads)
     return tuple(grads)
 
 
@@ -201,6 +197,4 @@ def _rows_backward(gy, x, sizes, weight, groups, eps, mean, rstd, grads):
     x2 = args.contiguous(x).reshape(sizes)
     if mean is None:
         mean, rstd = _row_statistics(x2, eps)
-    gx2 = None if grads[0] is None else grads[0].reshape(sizes)
-    gy2 = args.contiguous(gy).reshape(sizes)
-    kernels.row_norm_backward(gy2, x2, weight, groups, mean, rstd, gx2, grads[1], grads[2])
+    kernels.row_norm_backward(args.contiguous(gy), x2, weight, groups, mean, rstd, *grads)

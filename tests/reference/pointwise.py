@@ -43,11 +43,18 @@ def elu_backward(grad_output, x, alpha=1.0):
 
 
 def silu(x):
-    return x.astype(np.float64) * sigmoid(x)
+    """x sigmoid(x), where the sigmoid of a negative x is a denormal or nothing too: the half of its fall comes last."""
+    x = x.astype(np.float64)
+    half = np.exp(-np.abs(x) / 2)
+    fall = np.where(x < 0, half, 1)
+    return x / (1 + half * half) * fall * fall
 
 
 def silu_backward(grad_output, x):
-    return grad_output.astype(np.float64) * sigmoid(x) * (1 + x.astype(np.float64) * sigmoid(-x))
+    grad_output, x = grad_output.astype(np.float64), x.astype(np.float64)
+    half = np.exp(-np.abs(x) / 2)
+    fall = np.where(x < 0, half, 1)
+    return (1 + x * sigmoid(-x)) / (1 + half * half) * fall * grad_output * fall
 
 
 def gelu(x, approximate="none"):
@@ -176,7 +183,9 @@ def cross_entropy_backward(
         seed = seed / (_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[2] or 1.0)
     axis = 1 if input.ndim > 1 else 0
     seed = np.expand_dims(seed, axis) if seed.ndim else seed
-    return log_softmax_backward(share * seed, log_softmax(input, axis), axis)
+    given = share * seed
+    total = given.astype(np.longdouble).sum(axis=axis, keepdims=True).astype(np.float64)  # see _powers
+    return given - softmax(input, axis) * total
 
 
 def _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing):

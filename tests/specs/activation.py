@@ -78,9 +78,15 @@ def _plain(a, grad, expected):
     return {name: np.abs(value) for name, value in expected.items()}
 
 
+def _rounded(a, y):
+    """The magnitude of a sigmoid or softmax, found or given, that is to be multiplied: a denormal is rounded like the
+    smallest normal number."""
+    return np.maximum(y, np.finfo(a["input"].dtype).tiny)
+
+
 def _logistic(a, grad, expected):
     y = expected["output"]
-    return {"output": y, "input": np.abs(grad) * y * (1 + y)}  # y (1 - y)
+    return {"output": y, "input": np.abs(grad) * _rounded(a, y) * (1 + y)}  # y (1 - y)
 
 
 def _tangent(a, grad, expected):
@@ -91,7 +97,7 @@ def _tangent(a, grad, expected):
 def _silu(a, grad, expected):
     (x,) = _f64(a, "input")
     y = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
-    return {"output": np.abs(x * y), "input": np.abs(grad) * y * (1 + np.abs(x) * (1 + y))}
+    return {"output": np.abs(x * y), "input": np.abs(grad) * _rounded(a, y) * (1 + np.abs(x) * (1 + y))}
 
 
 def _gelu(a, grad, expected):
@@ -174,7 +180,7 @@ def _below(a):
 def _softmax(a, grad, expected):
     y = expected["output"] * (1 + _below(a))
     g = np.abs(grad)
-    return {"output": y, "input": y * (g + (g * y).sum(axis=_dim(a), keepdims=True))}
+    return {"output": y, "input": _rounded(a, y) * (g + (g * y).sum(axis=_dim(a), keepdims=True))}
 
 
 def _log_softmax(a, grad, expected):

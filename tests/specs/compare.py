@@ -36,7 +36,8 @@ def _is_default(value, default):
 
 
 def check(name, number):
-    """Raises AssertionError, with the call in words, where fastconv and what is expected differ. Returns what with."""
+    """Raises AssertionError, with the call in words, where fastconv and what is expected differ. Returns what with, and
+    whether it was torch that was off."""
     operator = OPERATORS[name]
     arguments, positional, d = draw(operator, number)
     before = {key: value.copy() for key, value in arguments.items() if isinstance(value, np.ndarray)}
@@ -47,12 +48,12 @@ def check(name, number):
             warnings.simplefilter("ignore", UserWarning)  # of an implicit dim, as torch's
             grad = d.floats(*np.shape(operator.forward(arguments)["output"]))
             actual = operator.run(arguments, grad, positional)
-        expected = _expected(operator, complete, grad, list(actual))
+        expected, off = _expected(operator, complete, grad, list(actual)), False
         for key, value in before.items():
             np.testing.assert_array_equal(arguments[key], value, f"{key} was written to")
         for key, value in actual.items():
             assert key in expected, f"{key}: nothing to compare it with"
-            _compare(operator, complete, key, np.asarray(value), expected[key], d.dtype)
+            off |= _compare_with_either(operator, complete, grad, key, np.asarray(value), expected[key], d.dtype)
         missing = set(expected) - set(actual)
         assert not missing, f"fastconv gave no {missing}"
     except Exception as error:
@@ -60,16 +61,30 @@ def check(name, number):
         error.add_note(f"  grad_output={grad!r}" if np.size(grad) < 9 else f"  grad_output of shape {np.shape(grad)}")
         error.add_note(f"Again: PYTHONPATH=tests python -m specs {name} {number}")
         raise
-    return with_torch.name() if operator.in_torch else "the reference (not in torch)"
+    return with_torch.name() if operator.in_torch else "the reference (not in torch)", off
 
 
 def _expected(operator, arguments, grad, wanted):
     def oracle(arguments, grad):
-        if with_torch.torch is not None and operator.in_torch:
-            return with_torch.results(operator, arguments, grad, wanted)
-        return operator.reference(arguments, grad)
+        if with_torch.torch is None or not operator.in_torch:
+            return operator.reference(arguments, grad)
+        return with_torch.results(operator, arguments, grad, wanted)
 
     return sums(operator, arguments, grad, oracle(arguments, grad), oracle)
+
+
+def _compare_with_either(operator, arguments, grad, key, actual, expected, dtype):
+    """In float64 torch is no more exact than what is compared with it; its sigmoid ends before the denormals do. Where
+    the two differ, the reference decides, within the same bound. Returns whether it had to."""
+    try:
+        _compare(operator, arguments, key, actual, expected, dtype)
+        return False
+    except AssertionError:
+        if dtype != np.float64 or with_torch.torch is None or not operator.in_torch:
+            raise
+        found = sums(operator, arguments, grad, operator.reference(arguments, grad), operator.reference)
+        _compare(operator, arguments, key, actual, found[key], dtype)
+        return True
 
 
 def _compare(operator, arguments, key, actual, expected, dtype):

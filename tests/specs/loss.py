@@ -133,7 +133,9 @@ def _cross_entropy(a, grad, expected):
     total = powers.sum(axis=axis, keepdims=True)
     logs = 2 * below + np.log(total) + 1
     loss, slope = _losses(a, grad, logs)
-    spread = powers / total * logs * slope.sum(axis=axis, keepdims=True)
+    # A denormal probability is rounded like the smallest normal number, before the gradient multiplies it.
+    shares = np.maximum(powers / total, np.finfo(a["input"].dtype).tiny)
+    spread = shares * logs * slope.sum(axis=axis, keepdims=True)
     return {"output": loss, "input": slope + spread}
 
 
