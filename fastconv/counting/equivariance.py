@@ -30,6 +30,9 @@ class Equivariance:
     output_shift: tuple[int, int]
     compared: int
 
+    def __float__(self) -> float:
+        return self.error
+
 
 def equivariance(layer, image, shift, output_shape=None) -> Equivariance:
     """Shift an image, and compare what a layer makes of it with its shifted output.
