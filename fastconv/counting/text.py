@@ -162,7 +162,7 @@ def _below(report: Report, width: int) -> list[str]:
         f"In training: {total.training_macs:,} MACs ({readable_as(total.training_macs, 'MAC')}), "
         f"{total.training_flops:,} FLOPs.",
         f"Activations of {images} at their peak: {total.peak_bytes:,} bytes ({readable_as(total.peak_bytes, 'B')}), "
-        f"in training {total.training_peak_bytes:,} ({readable_as(total.training_peak_bytes, 'B')}).",
+        f"in training at most {total.training_peak_bytes:,} ({readable_as(total.training_peak_bytes, 'B')}).",
     ]
     if total.seconds is not None:
         part = 100 * total.roofline_seconds / total.seconds if total.seconds else 0.0
