@@ -5,7 +5,9 @@ import dataclasses
 import io
 import json
 import time
+import tracemalloc
 
+import numpy as np
 import pytest
 
 import fastconv as fc
@@ -119,6 +121,91 @@ def test_nothing_is_allocated_and_it_is_fast():
     started = time.perf_counter()
     assert fc.count(net, (4096, 512, 512)).total.parameters == 100 * (4096 * 4096 * 9 + 4096)
     assert time.perf_counter() - started < 0.5  # fifteen gigabytes of weights and one of image took none of it
+
+
+# ---- memory and fields ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, batch", [("lenet", 64), ("resnet18", 2), ("nin", 1)])
+def test_the_peak_is_what_a_forward_allocates(name, batch, rng):
+    """In inference to a thousandth; in training it is a bound that is not far away."""
+    shape = fc.models.INPUT_SHAPES[name]
+    net = fc.models.build(name, seed=0)
+    x = rng.random((batch, *shape), np.float32)
+    total = fc.count(net, shape, batch).total
+    net.eval()(x)
+    allocated = traced(lambda: net(x))
+    assert total.peak_bytes <= allocated < 1.01 * total.peak_bytes + 20_000
+    y = net.train()(x)
+    net.backward(np.ones_like(y), need_input_grad=False)  # gradients of parameters, which stay
+    held = sum(array.nbytes for array in net.gradients().values())
+    net.eval().train()
+
+    def step():
+        net.backward(np.ones_like(net(x)), need_input_grad=False)
+
+    assert 0.6 * total.training_peak_bytes < traced(step) < total.training_peak_bytes + held + 20_000
+
+
+def traced(call):
+    """The most bytes that a call holds of NumPy's and Python's memory."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_of_branches_by_hand():
+    """What waits for a sum or a join counts while it waits."""
+    net = nn.Residual(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())
+    assert fc.count(net, (4, 5, 5)).total.peak_bytes == 3 * 400  # x waits, beside the ReLU's input and output
+    shortcut = nn.Residual(nn.Conv2d(4, 8, 1), shortcut=nn.Conv2d(4, 8, 1))
+    assert fc.count(shortcut, (4, 5, 5)).total.peak_bytes == 400 + 3 * 800  # x, both branches, the sum
+    joined = nn.Concat(nn.Conv2d(4, 8, 1), nn.Conv2d(4, 2, 1), nn.Conv2d(4, 2, 1))
+    assert fc.count(joined, (4, 5, 5)).total.peak_bytes == 400 + 2 * 1200
+
+
+WINDOWED = [
+    (nn.Conv2d(1, 2, (3, 2), stride=(2, 1), dilation=(1, 3), padding=1), (1, 20, 21)),
+    (nn.LocallyConnected2d(1, 2, 3, (20, 21), padding=2), (1, 20, 21)),
+    (nn.AvgPool2d((3, 4), (2, 3), 1), (1, 20, 21)),
+    (nn.AdaptiveAvgPool2d((5, 7)), (1, 20, 21)),
+    (nn.AdaptiveAvgPool2d(3), (1, 20, 21)),
+    (nn.ConvTranspose2d(1, 2, 5, stride=2, padding=1), (1, 9, 8)),
+    (nn.ConvTranspose2d(1, 2, 3, stride=(1, 3), dilation=2, output_padding=(0, 1)), (1, 9, 8)),
+    (nn.ZeroPad2d((1, 2, 3, 4)), (1, 9, 8)),
+    (nn.GroupNorm(1, 1), (1, 9, 8)),
+    (nn.LayerNorm((1, 9, 8)), (1, 9, 8)),
+    (nn.Linear(8, 5), (1, 9, 8)),
+    (nn.Sequential(nn.Flatten(), nn.Linear(72, 3)), (1, 9, 8)),
+]
+
+
+@pytest.mark.parametrize("layer, shape", WINDOWED, ids=str)
+@pytest.mark.parametrize("behind", [False, True])
+def test_fields_are_what_gradients_say(layer, shape, behind, rng):
+    """The pixels that the gradient of one output reaches: the widest of all outputs is the field."""
+    net = layer
+    if behind:  # something else stands before it
+        shape = (1, 2 * shape[1], 2 * shape[2])
+        net = nn.Sequential(
+            nn.Conv2d(1, 1, 3, stride=2, padding=1), *(layer if type(layer) is nn.Sequential else [layer])
+        )
+    field = fc.count(net, shape).layers[-1].receptive_field
+    x = rng.random((1, *shape), np.float32) + 0.5
+    y = net(x)
+    widest = [0, 0]
+    for place in np.ndindex(*y.shape[1:]):
+        gradient = np.zeros_like(y)
+        gradient[0][place] = 1
+        net(x)
+        touched = net.backward(gradient)[0, 0] != 0
+        for axis in (0, 1):
+            pixels = np.flatnonzero(touched.any(axis=1 - axis))
+            widest[axis] = max(widest[axis], pixels[-1] - pixels[0] + 1 if len(pixels) else 0)
+    assert tuple(widest) == field
 
 
 # ---- views ------------------------------------------------------------------------------------------------------

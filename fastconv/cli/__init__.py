@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 
-VERBS = ("train", "predict", "show", "params", "compare", "bench", "info")
+VERBS = ("train", "predict", "show", "params", "compare", "demo", "bench", "info")
 
 FAILURE, WRONG_USE, INTERRUPTED = 1, 2, 130
 

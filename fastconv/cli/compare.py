@@ -52,7 +52,7 @@ def run(args, parser):
             found = counting.compare(net, input_shape, model=name)
         except ValueError as error:
             parser.error(f"argument --input: {error}")
-        except TypeError as error:  # a layer without a rule
-            raise ValueError(str(error)) from None
+        except (TypeError, AttributeError, LookupError, ArithmeticError) as error:  # no rule, or a layer at fault
+            raise ValueError(f"{name}: {error}") from None
     forms.show(args, found)
     return 0

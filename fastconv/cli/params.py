@@ -49,8 +49,8 @@ def _count(counting, net, input_shape, batch, name, parser):
         return counting.count(net, input_shape, batch, model=name)
     except ValueError as error:
         parser.error(f"argument --input: {error}")
-    except TypeError as error:  # a layer without a rule
-        raise ValueError(str(error)) from None
+    except (TypeError, AttributeError, LookupError, ArithmeticError) as error:  # no rule, or a layer at fault
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _measured(report, net, args):

@@ -7,6 +7,7 @@ HELP = "train a network on real images"
 EXAMPLES = (
     "fastconv train lenet",
     "fastconv train lenet --recipe book --data fashion-mnist --epochs 10",
+    "fastconv train resnet18 --data fashion-mnist --batch-size 128",
     "fastconv train mlp --data path/to/idx-files --optimizer sgd --lr 0.05 --momentum 0.9",
     "fastconv train --resume runs/lenet-digits --epochs 40",
 )
@@ -17,7 +18,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--recipe",
         choices=("relu", "book"),
-        help="relu (default): ReLU, max pooling, Adam; book: sigmoid, average pooling, Xavier, plain SGD",
+        help="relu (default): Adam; lenet with ReLU and max pooling; book: SGD; lenet with sigmoid and mean pooling",
     )
     parser.add_argument(
         "--data",

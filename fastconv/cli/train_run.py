@@ -31,6 +31,7 @@ def _fresh(args, parser, terminal):
     recipe = training.recipe(
         args.recipe or "relu",
         data_name,
+        model,
         epochs=args.epochs,
         batch_size=args.batch_size,
         optimizer=args.optimizer,
@@ -40,7 +41,7 @@ def _fresh(args, parser, terminal):
     )
     if args.momentum is not None and recipe.optimizer != "sgd":
         parser.error(f"argument --momentum: {recipe.optimizer} has none, use it with --optimizer sgd")
-    data = _load(data_name, args.mirror, terminal)
+    data = _load(data_name, model, args.mirror, terminal)
     if recipe.standardise:
         data = data.standardised()
     names = list(data.class_names) if data.class_names else None
@@ -56,7 +57,7 @@ def _resumed(args, parser, terminal):
     path = checkpoint.path
     settings = Settings.from_dict(checkpoint.settings, path)
     _refuse_changes(args, parser, settings)
-    data = _load(args.data or settings.data, args.mirror, terminal)
+    data = _load(args.data or settings.data, settings.model, args.mirror, terminal)
     if data.fingerprint() != settings.fingerprint:
         raise training.CheckpointError(f"{path}: the run was trained on other images than {data.name} holds now")
     data = dataclasses.replace(data, mean=settings.mean, std=settings.std)
@@ -92,8 +93,8 @@ def _is_folder(data_name):
     return data_name not in sources.NAMES
 
 
-def _load(name, mirror, terminal):
-    return training.load_data(name, models.INPUT_SHAPES["lenet"], mirror, report=terminal.fact)
+def _load(name, model, mirror, terminal):
+    return training.load_data(name, models.INPUT_SHAPES[model], mirror, report=terminal.fact)
 
 
 class _Job:

@@ -10,6 +10,7 @@
     ladder.py   from a dense layer to a convolution, its views in ladder_text.py
     comparison.py    a network beside its dense equivalents
     plot.py     the pictures of all three
+    equivariance.py  whether what moves in the image moves in the output: measured, not counted
 
 Nothing is allocated at the network's size: counts come from the layers' parameter_shapes() and output_shape().
 """
@@ -17,12 +18,14 @@ Nothing is allocated at the network's size: counts come from the layers' paramet
 from fastconv.counting.comparison import Comparison, compare
 from fastconv.counting.costs import Cost, cost
 from fastconv.counting.count import count
+from fastconv.counting.equivariance import Equivariance, equivariance
 from fastconv.counting.ladder import Factor, Ladder, Step, ladder
 from fastconv.counting.report import LayerCount, Report, Total
 
 __all__ = [
     "Comparison",
     "Cost",
+    "Equivariance",
     "Factor",
     "Ladder",
     "LayerCount",
@@ -32,5 +35,6 @@ __all__ = [
     "compare",
     "cost",
     "count",
+    "equivariance",
     "ladder",
 ]

@@ -50,6 +50,13 @@ def count(net, input_shape, batch: int = 1, *, model: str | None = None) -> Repo
     return Report(name, shape, batch, str(dtype or "float32"), rows, total)
 
 
+def seen(net, input_shape: Shape):
+    """(output shape, what each output sees of the image: a field.Field, or None where it is not known)."""
+    walk = _Walk(1, 4)
+    place = walk.visit(net, "", _Place(input_shape, fields.of_image(input_shape), 0, 0))
+    return place.shape, place.field
+
+
 class _Place:
     """What stands in front of a layer: a map of `shape`, what each of its elements sees, and the memory in use.
 

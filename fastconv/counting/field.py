@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import singledispatch
+from math import gcd
 
 from fastconv import nn
 
@@ -76,10 +77,12 @@ def _transposed(layer, field: Field, input_shape, output_shape) -> Field:
     for axis, size, kernel, stride, pad, dilation in zip(
         field, output_shape[1:], layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True
     ):
-        step, reach = axis.stride or 0, dilation * (kernel - 1)
-        start = axis.start + -((reach - pad) // stride) * step
+        step = axis.stride or 0
+        every = stride // gcd(stride, dilation)  # taps that reach the same outputs
+        inputs = (kernel - 1) // every * every * dilation // stride
+        start = axis.start - (dilation * (kernel - 1) - pad) // stride * step
         apart = None if axis.stride is None else Fraction(step) / stride
-        result.append(Axis(size, axis.field + reach // stride * step, apart, start, axis.image))
+        result.append(Axis(size, axis.field + inputs * step, apart, start, axis.image))
     return tuple(result)
 
 

@@ -20,7 +20,7 @@ class LayerCount:
     training_macs: forward, gradient of the weights, and that of the input where a layer before wants it
     training_flops: two a MAC
     activation_bytes: the output in inference; 0 where it is a view of the input
-    training_bytes: the output with what is kept for the backward pass
+    training_bytes: the output with what is kept for the backward pass, at most
     workspace_bytes: what its kernel works in besides, on one thread, at most: weights as it wants them and 4 MiB
     column_bytes: the matrix that unfolding would make of its input; it is never in memory here
     moved_bytes: input, output and parameters
@@ -63,7 +63,7 @@ class Total:
 
     parameter_bytes: of all parameters
     peak_bytes: the most that inputs, outputs and waiting branches take at a time, layer by layer, in inference
-    training_peak_bytes: the same in training: all that is kept, and the gradients of one layer
+    training_peak_bytes: the same in training, at most: all outputs, what is kept beside them, and one layer's gradients
     """
 
     parameters: int

@@ -102,7 +102,7 @@ def _column(key: str, heading: str, kind: str, rows):
     values = [getattr(row, key, None) for row in rows]
     forms = _FORMS[kind]
     if len(rows) > _MANY and kind in ("count", "bytes"):
-        forms = (exact, readable) if key in ("parameters", "macs") else (readable,)
+        forms = (exact, readable) if key in ("parameters", "macs") else forms[-1:]
     forms = [[form(value) for value in values] for form in forms]
     if key in _NO_TOTAL or key == "share":
         for cells in forms:
@@ -112,6 +112,10 @@ def _column(key: str, heading: str, kind: str, rows):
 
 def _shape(value) -> str:
     return "-" if value is None else "x".join(map(number_text, value))
+
+
+def _bytes(value) -> str:
+    return readable_as(value, "B")
 
 
 def _share(value) -> str:
@@ -126,7 +130,7 @@ def _ratio(value) -> str:
 _FORMS = {
     "shape": (_shape,),
     "count": (both, exact, readable),
-    "bytes": (exact, readable),
+    "bytes": (exact, _bytes),
     "share": (_share,),
     "ratio": (_ratio,),
     "seconds": (duration,),
@@ -158,7 +162,7 @@ def _below(report: Report, width: int) -> list[str]:
         f"In training: {total.training_macs:,} MACs ({readable_as(total.training_macs, 'MAC')}), "
         f"{total.training_flops:,} FLOPs.",
         f"Activations of {images} at their peak: {total.peak_bytes:,} bytes ({readable_as(total.peak_bytes, 'B')}), "
-        f"in training {total.training_peak_bytes:,} ({readable_as(total.training_peak_bytes, 'B')}).",
+        f"in training at most {total.training_peak_bytes:,} ({readable_as(total.training_peak_bytes, 'B')}).",
     ]
     if total.seconds is not None:
         part = 100 * total.roofline_seconds / total.seconds if total.seconds else 0.0

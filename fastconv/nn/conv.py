@@ -4,6 +4,8 @@ import numpy as np
 
 from fastconv import _arguments as args
 from fastconv import functional as F
+from fastconv.nn import untie
+from fastconv.nn.local import LocallyConnected1d, LocallyConnected2d
 from fastconv.nn.parametric import Parametric
 
 
@@ -80,7 +82,63 @@ class _Conv(Parametric):
         return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
 
 
-class Conv1d(_Conv):
+class _Untied(_Conv):
+    """Of the ranks that have a locally connected layer, `_local`; what they share, and the others do not."""
+
+    def untie(self, input_shape=None):
+        """The locally connected layer that computes the same: at each output the same weights, but its own.
+
+        Args:
+            input_shape: that of one image, without the batch; None: that of the last forward in training mode.
+
+        Returns:
+            A LocallyConnected1d or LocallyConnected2d with a copy of the weights at each output.
+
+        Raises:
+            TypeError, ValueError: a shape that the layer does not take, none at all, a padding that is not zeros,
+                weights of more than 2 GiB.
+
+        Example:
+            >>> Conv2d(1, 6, 5, padding=2).untie((1, 28, 28)).parameter_shapes()
+            {'weight': (6, 1, 5, 5, 28, 28), 'bias': (6, 28, 28)}
+
+        Source: "Dive into Deep Learning", section 7.1
+        """
+        return untie.untied(self, self._local, input_shape)
+
+    def to_dense(self, input_shape=None):
+        """The dense layer that computes the same: every output from every input, most of its weights zeros.
+
+        It maps flattened images to flattened outputs: ``dense(x.reshape(N, -1)).reshape(conv(x).shape)``.
+
+        Args:
+            input_shape: that of one image, without the batch; None: that of the last forward in training mode.
+
+        Returns:
+            A Linear with a copy of the weights.
+
+        Raises:
+            TypeError, ValueError: a shape that the layer does not take, none at all, a padding that is not zeros,
+                weights of more than 2 GiB.
+
+        Example:
+            >>> Conv2d(1, 6, 5, padding=2).to_dense((1, 28, 28))
+            Linear(in_features=784, out_features=4704, bias=True)
+
+        Source: "Dive into Deep Learning", section 7.1
+        """
+        return untie.dense(self, input_shape, is_shared=True)
+
+    def geometry(self, sizes):
+        """(stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups), a line being an image of one row."""
+        return self._shape(sizes, self._shapes["weight"], *self._options)[1]
+
+    def seen_shape(self):
+        """The shape without the batch of what the last forward in training mode was given, or None."""
+        return None if self._saved is None else self._saved[1][-1 - self._rank :]
+
+
+class Conv1d(_Untied):
     """Convolution of signals with its own weight (out_channels, in_channels / groups, K) and bias (out_channels,).
 
     Args:
@@ -103,12 +161,13 @@ class Conv1d(_Conv):
     """
 
     _rank = 1
+    _local = LocallyConnected1d
     _function = staticmethod(F.conv1d)
     _derivative = staticmethod(F.conv1d_backward)
     _shape = staticmethod(args.conv1d)
 
 
-class Conv2d(_Conv):
+class Conv2d(_Untied):
     """Convolution with its own weight (out_channels, in_channels / groups, KH, KW) and bias (out_channels,).
 
     Args:
@@ -131,6 +190,7 @@ class Conv2d(_Conv):
     """
 
     _rank = 2
+    _local = LocallyConnected2d
     _function = staticmethod(F.conv2d)
     _derivative = staticmethod(F.conv2d_backward)
     _shape = staticmethod(args.conv2d)

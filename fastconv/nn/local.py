@@ -4,6 +4,7 @@ import numpy as np
 
 from fastconv import _arguments as args
 from fastconv import functional as F
+from fastconv.nn import untie
 from fastconv.nn.parametric import Parametric
 
 
@@ -57,6 +58,30 @@ class _LocallyConnected(Parametric):
         """The output's shape for an input's, both without the batch."""
         sizes = args.shape(input_shape, "input_shape", (self._rank + 1,))
         return args.local(self._rank, sizes, self._shapes["weight"], *self._options)[0]
+
+    def to_dense(self):
+        """The dense layer that computes the same: every output from every input, most of its weights zeros.
+
+        It maps flattened images to flattened outputs: ``dense(x.reshape(N, -1)).reshape(local(x).shape)``.
+
+        Returns:
+            A Linear with a copy of the weights.
+
+        Raises:
+            ValueError: weights of more than 2 GiB.
+
+        Example:
+            >>> LocallyConnected2d(1, 6, 5, 28, padding=2).to_dense()
+            Linear(in_features=784, out_features=4704, bias=True)
+
+        Source: "Dive into Deep Learning", section 7.1
+        """
+        return untie.dense(self, (self.in_channels, *self.input_size), is_shared=False)
+
+    def geometry(self, sizes):
+        """(stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups), a line being an image of one row."""
+        filters = self._shapes["weight"][: 2 + self._rank]
+        return self._shape(sizes, filters, *self._options)[1]
 
     def extra_repr(self):
         text = (

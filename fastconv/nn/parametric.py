@@ -63,6 +63,11 @@ class Parametric(Layer):
     def _draw(self, generator):
         return SCHEMES[self.init](generator, self._shapes, self.dtype, self._fan_shape)
 
+    def set_arrays(self, arrays):
+        """Takes these as its live arrays, of the shapes of `parameter_shapes()` and its dtype, instead of drawing."""
+        with _drawing:
+            self._arrays = arrays
+
     def parameters(self):
         return dict(self._drawn())
 

@@ -13,6 +13,7 @@
     weights.py      weights alone, .npz and .safetensors
     trained.py      a checkpoint that classifies             images.py: image files
     curve.py        the learning curve as a picture          features.py: filters and feature maps
+    permutation.py  an experiment: pixels in order and permuted
     errors.py       what a file or a run can get wrong
 """
 

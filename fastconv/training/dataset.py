@@ -11,17 +11,22 @@ import zlib
 import numpy as np
 
 from fastconv.training.errors import DataError
+from fastconv.training.resize import resize
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
     """Images and their classes: ``images`` uint8, float32 or float64 (N, ...), ``labels`` integers (N,).
 
+    ``size``: (H, W) to which each batch of uint8 images (N, 1, H', W') is resized when it is drawn, for networks whose
+    images would not fit into memory all at once; None: they are taken as they are.
+
     Raises TypeError for other dtypes, ValueError for lengths that do not fit together.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    size: tuple[int, int] | None = None
 
     def __post_init__(self):
         images, labels = np.asarray(self.images), np.asarray(self.labels)
@@ -33,11 +38,24 @@ class Split:
             raise ValueError(
                 f"labels: shape {labels.shape} for images of shape {images.shape}, expected ({len(images)},)"
             )
+        if self.size is not None and (images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 1):
+            raise ValueError(
+                f"size: {self.size} for {images.dtype} images of shape {images.shape}, expected gray bytes"
+            )
         object.__setattr__(self, "images", np.ascontiguousarray(images))
         object.__setattr__(self, "labels", np.ascontiguousarray(labels, dtype=np.int64))
 
     def __len__(self):
         return len(self.labels)
+
+    @property
+    def image_shape(self):
+        """The shape of an image as a network sees it."""
+        return self.images.shape[1:] if self.size is None else (1, *self.size)
+
+    def sized(self, images):
+        """``images`` of this split, as large as a network sees them."""
+        return images if self.size is None else resize(images[:, 0], *self.size)[:, None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,10 +79,10 @@ class Dataset:
         for split, what in ((self.train, "training"), (self.validation, "validation")):
             if split is not None and not len(split):
                 raise DataError(f"{self.name}: no {what} images")
-        if self.validation is not None and self.validation.images.shape[1:] != self.train.images.shape[1:]:
+        if self.validation is not None and self.validation.image_shape != self.train.image_shape:
             raise DataError(
-                f"{self.name}: training images of shape {self.train.images.shape[1:]}, "
-                f"validation images of shape {self.validation.images.shape[1:]}"
+                f"{self.name}: training images of shape {self.train.image_shape}, "
+                f"validation images of shape {self.validation.image_shape}"
             )
         if self.class_names is not None and len(self.class_names) < self.classes:
             raise DataError(f"{self.name}: {len(self.class_names)} names for {self.classes} classes")
@@ -105,11 +123,11 @@ class Batches:
     """
 
     def __init__(self, split, batch_size, dtype=np.float32, mean=0.0, std=1.0):
-        shape = (min(batch_size, len(split)), *split.images.shape[1:])
+        count = min(batch_size, len(split))
         self.split = split
-        self._raw = np.empty(shape, split.images.dtype)
-        self._images = self._raw if split.images.dtype == dtype else np.empty(shape, dtype)
-        self._labels = np.empty(shape[0], np.int64)
+        self._raw = np.empty((count, *split.images.shape[1:]), split.images.dtype)
+        self._images = self._raw if split.images.dtype == dtype else np.empty((count, *split.image_shape), dtype)
+        self._labels = np.empty(count, np.int64)
         self._mean, self._std = mean, std
 
     def gather(self, indices, shift=(0, 0)):
@@ -119,11 +137,11 @@ class Batches:
         # "clip" lets take write straight into the buffer; indices are in range
         raw = np.take(self.split.images, indices, axis=0, out=self._raw[:n], mode="clip")
         labels = np.take(self.split.labels, indices, out=self._labels[:n], mode="clip")
-        return self._normalise(_moved(raw, *shift)), labels
+        return self._normalise(_moved(self.split.sized(raw), *shift)), labels
 
     def slice(self, start, stop):
         """(images, labels) from ``start`` up to ``stop``, in the order of the data."""
-        return self._normalise(self.split.images[start:stop]), self.split.labels[start:stop]
+        return self._normalise(self.split.sized(self.split.images[start:stop])), self.split.labels[start:stop]
 
     def _normalise(self, raw):
         if raw.dtype == self._images.dtype:

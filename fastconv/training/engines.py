@@ -3,6 +3,8 @@
 A step leaves the gradients of the mean loss in the layers, for an optimizer to use.
 """
 
+from math import prod
+
 import numpy as np
 
 from fastconv import functional
@@ -11,6 +13,12 @@ from fastconv.plan.compile import leaves
 from fastconv.training.dataset import Batches
 
 EVALUATION_BATCH = 256
+EVALUATION_PIXELS = 2**20  # of a batch: large images are evaluated fewer at a time, so that activations fit into memory
+
+
+def evaluation_batch(image_shape):
+    """How many images of a shape are evaluated at a time."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // max(1, prod(image_shape))))
 
 
 def engine(net, split, batch_size, mean, std, loss, train=True):
@@ -20,8 +28,9 @@ def engine(net, split, batch_size, mean, std, loss, train=True):
     if loss not in _LOSSES:
         raise ValueError(f"loss: {loss!r}, expected 'cross_entropy' or 'mse_loss'")
     dtype = next((parameter.dtype for parameter in net.parameters().values()), np.dtype(np.float32))
-    shape = split.images.shape[1:]
-    if split.images.dtype in (np.uint8, dtype) and len(split.images) and len(net.output_shape(shape)) == 1:
+    shape = split.image_shape
+    suits = split.images.dtype in (np.uint8, dtype) and split.size is None and len(split.images)
+    if suits and len(net.output_shape(shape)) == 1:
         described = lanes.describe([layer for _, layer in leaves(net)], shape)
         if described is not None:
             return _Lanes(lanes.LaneNetwork(described, shape, dtype, train), split, mean, std, loss)
@@ -72,10 +81,11 @@ class _Layers:
     def evaluate(self, split):
         net, was_training = self._net, self._net.training
         net.eval()
-        batches = Batches(split, EVALUATION_BATCH, self._dtype, self._mean, self._std)
+        size = evaluation_batch(split.image_shape)
+        batches = Batches(split, size, self._dtype, self._mean, self._std)
         total, correct = 0.0, 0
-        for start in range(0, len(split), EVALUATION_BATCH):
-            images, labels = batches.slice(start, start + EVALUATION_BATCH)
+        for start in range(0, len(split), size):
+            images, labels = batches.slice(start, start + size)
             logits = net(images)
             total += float(self._loss(logits, labels)) * len(labels)
             correct += _hits(logits, labels)

@@ -47,6 +47,8 @@ CLASS_NAMES = {
 
 NAMES = ("digits", *MD5)
 
+MOST_RESIZED = 1 << 28  # bytes of a part's images that are resized all at once
+
 CLASSES_FILE = "classes.txt"  # in a folder of one's own: a class a line
 CLASSES_LIMIT = 1 << 16  # bytes
 
@@ -56,7 +58,8 @@ def load_data(name="digits", input_shape=(1, 28, 28), mirror=None, report=None):
 
     ``name``: "digits" (embedded), "fashion-mnist", "mnist", or the path of a folder that holds the four IDX files under
     MNIST's names, each plain or with ".gz", and perhaps classes.txt with the name of a class a line. ``input_shape``:
-    (1, H, W); other sizes are resized to it. ``mirror``: address of a folder to download from instead of the data set's
+    (1, H, W); other sizes are resized to it: now, or a batch at a time where that would take more than MOST_RESIZED
+    bytes. ``mirror``: address of a folder to download from instead of the data set's
     own. ``report``: called with a line of text when a download begins.
 
     The named sets are looked for in $FASTCONV_DATA, where the system installs them, and in the user's cache; what is
@@ -91,7 +94,8 @@ def local_validation_images(name, input_shape):
     folder = find_folder(name) if name in MD5 else Path(name)
     if folder is None or not all(_find_file(folder, stem) for stem in PARTS["validation"]):
         return None
-    return _load_part(folder, *PARTS["validation"], input_shape).images
+    part = _load_part(folder, *PARTS["validation"], input_shape)
+    return part.sized(part.images)
 
 
 def find_folder(name):
@@ -167,4 +171,8 @@ def _load_part(folder, images_stem, labels_stem, input_shape):
         raise DataError(f"{paths[1]}: {len(labels):,} labels for {len(images):,} images")
     if images.size == 0:
         raise DataError(f"{paths[0]}: holds no images ({' x '.join(map(str, images.shape))})")
-    return Split(resize(images, *input_shape[1:], paths[0])[:, None], labels)
+    size = input_shape[1:]
+    if images.shape[1:] != size and len(images) * size[0] * size[1] > MOST_RESIZED:
+        resize(images[:1], *size, paths[0])  # refuses now what it would refuse later
+        return Split(images[:, None], labels, size)
+    return Split(resize(images, *size, paths[0])[:, None], labels)

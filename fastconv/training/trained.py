@@ -7,9 +7,8 @@ import numpy as np
 from fastconv import functional, models
 from fastconv.training.checkpoints import Checkpoint
 from fastconv.training.dataset import normalise
+from fastconv.training.engines import evaluation_batch
 from fastconv.training.settings import Settings
-
-BATCH = 256
 
 
 class Trained:
@@ -56,9 +55,10 @@ class Trained:
         """
         result = np.empty((len(images), self.settings.classes), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(images), BATCH):
-                logits = self.net(self.prepare(images[start : start + BATCH]))
-                result[start : start + BATCH] = functional.softmax(logits, 1)
+            size = evaluation_batch(self.input_shape)
+            for start in range(0, len(images), size):
+                logits = self.net(self.prepare(images[start : start + size]))
+                result[start : start + size] = functional.softmax(logits, 1)
         if not np.isfinite(result).all():
             raise ArithmeticError(f"{self.path}: the network's outputs are not finite")
         return result
