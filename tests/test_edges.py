@@ -112,10 +112,35 @@ def peak_of(compute):
         tracemalloc.stop()
 
 
+def as_shape(x, *shape):
+    """The first image's first numbers as another shape, as often as there are images, without a copy."""
+    one = x[0].reshape(-1)[: np.prod(shape)].reshape(shape)
+    return np.broadcast_to(one, (len(x), *shape))
+
+
 REPEATED = {
     "conv2d": lambda x, w, b: fc.conv2d(x, w, b, stride=200, padding=1),
     "conv2d, all of one number": lambda x, w, b: fc.conv2d(np.broadcast_to(x[0, 0, 0, 0], x.shape), w, b, stride=200),
     "conv_transpose2d": lambda x, w, b: F.conv_transpose2d(x, w[:, :, :1, :1].transpose(1, 0, 2, 3), padding=99),
+    "conv1d": lambda x, w, b: F.conv1d(as_shape(x, 3, 50_000), w[:, :, 0], b, stride=20000),
+    "conv3d": lambda x, w, b: F.conv3d(x[:, None], w[:, :1, None], b, stride=(1, 200, 200)),
+    "max_pool1d": lambda x, w, b: fc.max_pool1d(as_shape(x, 3, 50_000), 2, 40000),
+    "max_pool2d": lambda x, w, b: fc.max_pool2d(x, 2, 200),
+    "max_pool2d, indices": lambda x, w, b: fc.max_pool2d(x, 2, 200, return_indices=True)[1],
+    "max_pool3d": lambda x, w, b: fc.max_pool3d(x[:, None], 2, (1, 200, 200)),
+    "avg_pool1d": lambda x, w, b: fc.avg_pool1d(as_shape(x, 3, 50_000), 2, 40000),
+    "avg_pool2d": lambda x, w, b: fc.avg_pool2d(x, 3, 200, 1),
+    "avg_pool3d": lambda x, w, b: fc.avg_pool3d(x[:, None], 2, (1, 200, 200)),
+    "adaptive_max_pool1d": lambda x, w, b: F.adaptive_max_pool1d(as_shape(x, 3, 50_000), 1),
+    "adaptive_max_pool2d": lambda x, w, b: F.adaptive_max_pool2d(x, 1, True)[1],
+    "adaptive_max_pool3d": lambda x, w, b: F.adaptive_max_pool3d(x[:, None], 1),
+    "adaptive_avg_pool1d": lambda x, w, b: F.adaptive_avg_pool1d(as_shape(x, 3, 50_000), 1),
+    "adaptive_avg_pool2d": lambda x, w, b: F.adaptive_avg_pool2d(x, 1),
+    "adaptive_avg_pool3d": lambda x, w, b: F.adaptive_avg_pool3d(x[:, None], 1),
+    "unfold": lambda x, w, b: fc.unfold(x, 2, stride=300),
+    "fold": lambda x, w, b: fc.fold(as_shape(x, 900, 121), (40, 40), 30),
+    "locally_connected2d": lambda x, w, b: F.locally_connected2d(x, w.reshape(2, 3, 3, 3, 1, 1), stride=300),
+    "linear": lambda x, w, b: fc.linear(as_shape(x, 150_000), np.full((1, 150_000), w[0, 0, 0, 0])),
 }
 
 

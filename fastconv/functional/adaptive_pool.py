@@ -7,6 +7,7 @@ windows may differ in size and share elements. n may be larger than m.
 import numpy as np
 
 from fastconv import _arguments as args
+from fastconv.functional._repeated import once
 from fastconv.functional.max_pool import max_backward
 from fastconv.kernels import adaptive_pool as kernels
 
@@ -270,7 +271,9 @@ def _max_forward(input, output_size, return_indices, out, dims):
         return_indices = args.flag(return_indices, "return_indices")
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
     indices = np.empty(shape, args.INT64) if return_indices else None
-    if result.size:
+    if args.repeats(x):
+        once(kernels.adaptive_max_forward, x, (result, indices), dims)
+    elif result.size:
         kernels.adaptive_max_forward(args.contiguous(x), result, indices, dims)
     return (result, indices) if return_indices else result
 
@@ -286,7 +289,9 @@ def _mean_forward(input, output_size, out, dims):
     x = args.floats(input, "input")
     shape = args.adaptive(x.shape, output_size, dims, no_channels=dims < 3)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
-    if result.size:
+    if args.repeats(x):
+        once(kernels.adaptive_avg_forward, x, (result,), dims)
+    elif result.size:
         kernels.adaptive_avg_forward(args.contiguous(x), result, dims)
     return result
 

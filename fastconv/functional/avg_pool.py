@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastconv import _arguments as args
+from fastconv.functional._repeated import once
 from fastconv.kernels import pool as kernels
 from fastconv.kernels import pool_gradient as gradients
 from fastconv.kernels import pool_volume as volumes
@@ -37,7 +38,9 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     shape, geometry = args.pool1d(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     count_include_pad = args.flag(count_include_pad, "count_include_pad")
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
-    if x.size:
+    if args.repeats(x):
+        once(kernels.avg_pool1d_forward, x, (result,), *geometry[:3], count_include_pad)
+    elif x.size:
         kernels.avg_pool1d_forward(args.contiguous(x), result, *geometry[:3], count_include_pad)
     return result
 
@@ -86,7 +89,9 @@ def avg_pool2d(
         count_include_pad = args.flag(count_include_pad, "count_include_pad")
     divisor = 0 if divisor_override is None else args.divisor(divisor_override)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
-    if x.size:
+    if args.repeats(x):
+        once(kernels.avg_pool2d_forward, x, (result,), *geometry[:6], count_include_pad, divisor)
+    elif x.size:
         kernels.avg_pool2d_forward(args.contiguous(x), result, *geometry[:6], count_include_pad, divisor)
     return result
 
@@ -127,7 +132,9 @@ def avg_pool3d(
     count_include_pad = args.flag(count_include_pad, "count_include_pad")
     divisor = args.divisor(divisor_override)
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
-    if x.size:
+    if args.repeats(x):
+        once(volumes.avg_pool3d_forward, x, (result,), geometry, count_include_pad, divisor)
+    elif x.size:
         volumes.avg_pool3d_forward(args.contiguous(x), result, geometry, count_include_pad, divisor)
     return result
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastconv import _arguments as args
+from fastconv.functional._repeated import once
 from fastconv.kernels import fold as kernels
 
 
@@ -36,8 +37,11 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     columns = np.empty((N, C * KH * KW, OH * OW), x.dtype)
     batched = x.ndim == 4
     if x.size:
-        windows = columns.reshape(N, C * KH * KW, OH, OW)
-        kernels.unfold(args.contiguous(x if batched else x[None]), windows, *geometry)
+        windows, images = columns.reshape(N, C * KH * KW, OH, OW), x if batched else x[None]
+        if args.repeats(images):
+            once(kernels.unfold, images, (windows,), *geometry)
+        else:
+            kernels.unfold(args.contiguous(images), windows, *geometry)
     return columns if batched else columns[0]
 
 
@@ -72,8 +76,12 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     )
     result = np.empty(image, columns.dtype)
     if columns.size:
-        windows = args.contiguous(columns).reshape(N, C * KH * KW, OH, OW)
-        kernels.fold(windows, result, *geometry)
+        repeated = columns.ndim == 3 and args.repeats(columns)
+        windows = args.contiguous(columns[:1] if repeated else columns).reshape(-1, C * KH * KW, OH, OW)
+        if repeated:
+            once(kernels.fold, windows, (result,), *geometry)
+        else:
+            kernels.fold(windows, result, *geometry)
     return result if columns.ndim == 3 else result[0]
 
 

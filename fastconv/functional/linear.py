@@ -36,6 +36,9 @@ def linear(input, weight, bias=None, *, out=None):
     if not (result.size and K):  # nothing to compute, or a sum over nothing
         result[...] = 0 if b is None else b if w.ndim == 2 else b[0]
         return result
+    if x.ndim > 1 and args.repeats(x):  # one row, or one image of them, is multiplied, and copied
+        result[...] = linear(x[:1], w, b)
+        return result
     x2, w2 = args.contiguous(x).reshape(M, K), args.contiguous(w).reshape(N, K)
     if b is not None:
         b = args.contiguous(b)

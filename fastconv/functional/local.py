@@ -144,8 +144,12 @@ def _forward(rank, input, weight, bias, stride, padding, dilation, groups, out):
         return result
     if b is not None:
         b = args.contiguous(b)
-    batch = _as_batch(rank, args.contiguous(x))
-    kernels.local_forward(batch, args.contiguous(w), b, _as_batch(rank, result), *geometry)
+    batch, y, w = _as_batch(rank, x), _as_batch(rank, result), args.contiguous(w)
+    if args.repeats(batch):  # one image is computed, and copied
+        kernels.local_forward(args.contiguous(batch[:1]), w, b, y[:1], *geometry)
+        y[1:] = y[:1]
+    else:
+        kernels.local_forward(args.contiguous(batch), w, b, y, *geometry)
     return result
 
 

@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from fastconv import _arguments as args
+from fastconv.functional._repeated import once
 from fastconv.kernels import pool as kernels
 from fastconv.kernels import pool_gradient as gradients
 from fastconv.kernels import pool_volume as volumes
@@ -80,7 +81,9 @@ def max_pool2d(
         return_indices = args.flag(return_indices, "return_indices")
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
     indices = np.empty(shape, args.INT64) if return_indices else None
-    if x.size:
+    if args.repeats(x):
+        once(kernels.max_pool2d_forward, x, (result, indices), *geometry)
+    elif x.size:
         kernels.max_pool2d_forward(args.contiguous(x), result, indices, *geometry)
     return (result, indices) if return_indices else result
 
@@ -223,7 +226,9 @@ def _forward(run, x, shape, geometry, return_indices, out):
         return_indices = args.flag(return_indices, "return_indices")
     result = np.empty(shape, x.dtype) if out is None else args.output(out, shape, x.dtype, x)
     indices = np.empty(shape, args.INT64) if return_indices else None
-    if x.size:
+    if args.repeats(x):
+        once(run, x, (result, indices), *geometry)
+    elif x.size:
         run(args.contiguous(x), result, indices, *geometry)
     return (result, indices) if return_indices else result
 
