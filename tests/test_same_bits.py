@@ -13,6 +13,7 @@ from specs.spec import shown
 from tolerance import assert_same_bits
 
 import fastconv as fc
+import fastconv.functional as F
 from fastconv.kernels import runtime
 
 DRAWS = 2
@@ -31,6 +32,21 @@ def layer(operator, number, dtype, batch, large):
     arguments = large(d, batch)
     fc.set_num_threads(1)
     return arguments, d.floats(*np.shape(operator.forward(arguments)["output"]))
+
+
+# Which element goes depends on where in the array it stands; test_dropout.py has more of it.
+WITHOUT_IMAGES = {"dropout"}
+
+
+def test_no_operator_is_left_out():
+    """Each has a large call; where there is a gradient, it is run too; names beside are the same functions."""
+    assert sorted(F.__all__) == sorted({name for operator in OPERATORS.values() for name in operator.names()})
+    assert {name for name, operator in OPERATORS.items() if not operator.images} == WITHOUT_IMAGES
+    functions = {getattr(F, each) for name in OPERATORS for each in (name, f"{name}_backward") if hasattr(F, each)}
+    for name, operator in OPERATORS.items():
+        assert operator.large is not None
+        assert not hasattr(F, f"{name}_backward") or operator.backward is not None
+        assert all(getattr(F, also) in functions for also in operator.also)
 
 
 @pytest.mark.parametrize("number", range(DRAWS))

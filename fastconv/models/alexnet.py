@@ -6,12 +6,12 @@ from fastconv import _arguments as args
 from fastconv import nn
 
 
-def alexnet(*, num_classes=10, init="xavier", seed=None, dtype=np.float32):
+def alexnet(*, num_classes=10, init="torch", seed=None, dtype=np.float32):
     """AlexNet for gray images (1, 224, 224): 46,764,746 parameters, 938 M multiply-adds an image with ten classes.
 
     Args:
         num_classes: how many outputs.
-        init: "xavier" (as the book) or "torch".
+        init: "torch" or "xavier" (the book).
         seed: an integer for the same weights and dropouts every time, or None.
         dtype: np.float32 or np.float64.
 

@@ -6,12 +6,12 @@ from fastconv import _arguments as args
 from fastconv import nn
 
 
-def nin(*, num_classes=10, init="xavier", seed=None, dtype=np.float32):
+def nin(*, num_classes=10, init="torch", seed=None, dtype=np.float32):
     """NiN for gray images (1, 224, 224): 1,992,166 parameters, 762 M multiply-adds an image with ten classes.
 
     Args:
         num_classes: how many outputs.
-        init: "xavier" (as the book) or "torch".
+        init: "torch" or "xavier" (the book).
         seed: an integer for the same weights and dropouts every time, or None.
         dtype: np.float32 or np.float64.
 

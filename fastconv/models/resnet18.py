@@ -8,12 +8,12 @@ from fastconv import nn
 _STAGES = 64, 128, 256, 512  # channels; two blocks each, and all but the first halve the image
 
 
-def resnet18(*, num_classes=10, init="xavier", seed=None, dtype=np.float32):
+def resnet18(*, num_classes=10, init="torch", seed=None, dtype=np.float32):
     """ResNet-18 for gray images (1, 96, 96): 11,178,378 parameters with ten classes.
 
     Args:
         num_classes: how many outputs.
-        init: "xavier" (as the book) or "torch".
+        init: "torch" or "xavier" (the book).
         seed: an integer for the same weights every time, or None.
         dtype: np.float32 or np.float64.
 

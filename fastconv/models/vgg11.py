@@ -9,12 +9,12 @@ from fastconv import nn
 _BLOCKS = (1, 64), (1, 128), (2, 256), (2, 512), (2, 512)
 
 
-def vgg11(*, num_classes=10, init="xavier", seed=None, dtype=np.float32):
+def vgg11(*, num_classes=10, init="torch", seed=None, dtype=np.float32):
     """VGG-11 for gray images (1, 224, 224): 128,806,154 parameters, 7.55 G multiply-adds an image with ten classes.
 
     Args:
         num_classes: how many outputs.
-        init: "xavier" (as the book) or "torch".
+        init: "torch" or "xavier" (the book).
         seed: an integer for the same weights and dropouts every time, or None.
         dtype: np.float32 or np.float64.
 

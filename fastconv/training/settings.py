@@ -27,8 +27,13 @@ class Settings:
 
     def build_network(self):
         """The network with the weights that the run began with."""
-        variant = {"variant": self.recipe.variant} if self.model == "lenet" else {}
-        return models.build(self.model, num_classes=self.classes, seed=self.seed, **variant)
+        if self.model == "lenet":
+            options = {"variant": self.recipe.variant}
+        elif self.model == "mlp":
+            options = {}
+        else:  # the others are one network, which the book begins otherwise
+            options = {"init": "xavier" if self.recipe.variant == "book" else "torch"}
+        return models.build(self.model, num_classes=self.classes, seed=self.seed, **options)
 
     def as_dict(self):
         """For JSON."""

@@ -63,6 +63,11 @@ def _large_classes(d, batch):
     }
 
 
+def _a_loss_each(large):
+    """Where no image sees another."""
+    return lambda d, batch: large(d, batch) | {"reduction": "none"}
+
+
 def _backward(name):
     def backward(grad, a, results):
         return {"input": getattr(F, f"{name}_backward")(grad, **a)}
@@ -195,7 +200,8 @@ OPERATORS = [
         terms=_counts,
         magnitudes=_cross_entropy,
         large=_large_classes,
-        images=(),
+        images_large=_a_loss_each(_large_classes),
+        images=("input", "target"),
         cases=240,
     ),
     Operator(
@@ -206,7 +212,8 @@ OPERATORS = [
         terms=_counts,
         magnitudes=_nll,
         large=_large_classes,
-        images=(),
+        images_large=_a_loss_each(_large_classes),
+        images=("input", "target"),
     ),
     Operator(
         name="mse_loss",
@@ -216,6 +223,7 @@ OPERATORS = [
         terms=_mse_terms,
         magnitudes=_mse,
         large=_large_mse,
-        images=(),
+        images_large=_a_loss_each(_large_mse),
+        images=("input", "target"),
     ),
 ]
