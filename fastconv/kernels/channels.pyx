@@ -2,7 +2,7 @@
 
     task: some rows of an image, or a part of a long one, and some output channels
       pack the slab: the rows of all source channels that the block reads, padded (or read the source itself)
-        run of pixels x one or two vectors of channels    channel_tile, over the whole depth
+        run of pixels x one or two vectors of channels    channel_tile, over the whole depth; pixel_tile where a run has one pixel
 
 With Winograd's minimal filtering along the rows (m > 0) the slab is turned into points first, and a run is one of tiles of m pixels:
 
@@ -58,6 +58,12 @@ cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index
     cdef Py_ssize_t runs = (columns + blocks.most - 1) // blocks.most
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, width)     # of the group in packed weights and bias
+    if columns == 1 and width > kernel.lanes:
+        for r in range(rows):
+            kernel.pixel_tile(depth, stop - m0, base + r * blocks.step_h * pitch * itemsize, offsets,
+                              job.weights + (first + m0) * depth * itemsize, width * depth, job.bias + (first + m0) * itemsize, job.relu,
+                              output + (m0 * plane + r * job.OW) * itemsize, plane)
+        return
     for m from m0 <= m < stop by width:
         for r in range(rows):
             for run in range(runs):

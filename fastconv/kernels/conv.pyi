@@ -1,5 +1,7 @@
 from numpy import ndarray
 
+from fastconv.kernels.prepared import Prepared
+
 def conv2d_forward(
     input: ndarray,
     weight: ndarray,
@@ -43,7 +45,7 @@ def conv2d_backward_weight(
 ) -> None: ...
 def conv_backward_bias(grad_output: ndarray, grad_bias: ndarray) -> None: ...
 
-class Convolution:
+class Convolution(Prepared):
     dataflow: str
     def __init__(
         self,
@@ -62,8 +64,8 @@ class Convolution:
         groups: int,
         relu: bool = False,
         dataflow: str | None = None,
+        in_order: bool = False,
     ) -> None: ...
-    def forward(self, input: ndarray, output: ndarray) -> None: ...
 
 def conv2d_dataflow(
     weight: ndarray,

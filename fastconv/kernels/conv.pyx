@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 from fastconv.kernels.arrays cimport Array, view, view_images
 from fastconv.kernels.dataflow cimport Shape, choose, choose_in_order, choose_weights, possible, weights_possible
 from fastconv.kernels.layer cimport Layer, describe, prepare, transpose, unpack
+from fastconv.kernels.prepared cimport Prepared
 from fastconv.kernels.run cimport run
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for, winograd_allowed
 from fastconv.kernels.transposed cimport run_transposed
@@ -53,7 +54,11 @@ def conv2d_forward(input, weight, bias, output, Py_ssize_t stride_h, Py_ssize_t 
         raise MemoryError("conv2d: no memory for the packed weights or the workspace")
 
 
-cdef class Convolution:
+cdef int compute(const void *layer, Py_ssize_t images, const char *const *sources, char *target) noexcept nogil:
+    return run(<const Layer *> layer, images, sources[0], target)
+
+
+cdef class Convolution(Prepared):
     """One layer with its weights packed: a copy of them as they were."""
     cdef Layer layer
     cdef char *memory            # the weights as they came, then the bias
@@ -84,24 +89,11 @@ cdef class Convolution:
             leave_team(mode)
         if status != 0:
             raise MemoryError("conv2d: no memory for the packed weights")
+        self.call, self.state = compute, &self.layer
 
     def __dealloc__(self):
         unpack(&self.layer)
         release(self.memory)
-
-    def forward(self, input, output):
-        """(N, C, H, W) to (N, Cout, OH, OW); both contiguous and of the weights' dtype."""
-        cdef Array x, y
-        cdef int status
-        cdef unsigned int mode = 0
-        view_images(input, &x)
-        view_images(output, &y, True)
-        with nogil:
-            mode = enter_team()
-            status = run(&self.layer, x.shape[0], x.data, y.data)
-            leave_team(mode)
-        if status != 0:
-            raise MemoryError("conv2d: no memory for the workspace")
 
     @property
     def dataflow(self):

@@ -26,7 +26,6 @@ cdef enum:
     WORK_PRELU = 2
 
 
-# kept NULL: forward, x being the input; else backward, x being the gradient
 cdef void map_piece(const fc_kernels *kernel, int function, Py_ssize_t count, const char *x, const char *kept, double parameter,
                     char *y) noexcept nogil:
     if kept == NULL:

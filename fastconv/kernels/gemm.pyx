@@ -149,6 +149,16 @@ cdef int product(Product *job) noexcept nogil:
     return 0
 
 
+cdef int dense_product(Py_ssize_t itemsize, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const char *a, const char *b, const char *bias,
+                       char *c) noexcept nogil:
+    cdef Product job
+    job.kernel, job.itemsize, job.bias, job.c = kernels(itemsize), itemsize, bias, c
+    job.M, job.N, job.K = M, N, K
+    job.a = Matrix(data=a, row=K, column=1)
+    job.b = Matrix(data=b, row=1, column=K)
+    return product(&job)
+
+
 cdef int start(Product *job, Array *a, Array *b, Array *c) except -1:
     job.kernel = kernels(c.itemsize)
     job.itemsize = c.itemsize
@@ -172,18 +182,20 @@ cdef int finish(Product *job) except -1:
 
 def linear_forward(input, weight, bias, output):
     cdef Array x, w, b, y
-    cdef Product job
+    cdef int status
+    cdef unsigned int mode = 0
+    b.data = NULL
     view(input, &x)
     view(weight, &w)
     view(output, &y, True)
-    start(&job, &x, &w, &y)
     if bias is not None:
         view(bias, &b)
-        job.bias = b.data
-    job.K = x.shape[1]
-    job.a.row, job.a.column = job.K, 1
-    job.b.row, job.b.column = 1, job.K
-    finish(&job)
+    with nogil:
+        mode = enter_team()
+        status = dense_product(x.itemsize, y.shape[0], y.shape[1], x.shape[1], x.data, w.data, b.data, y.data)
+        leave_team(mode)
+    if status != 0:
+        raise MemoryError("linear: no memory for the workspace")
 
 
 def linear_backward_input(grad_output, weight, grad_input):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastconv.kernels.prepared import Program
 from fastconv.plan.locks import Locked
 from fastconv.plan.steps import Step
 
@@ -93,13 +94,26 @@ class Arena(Locked):
             for size in sizes:
                 self.regions.append(memory[start : start + size].view(dtype))
                 start += size
+        self.program = _program(moves, self.regions)
 
     def place(self, region, shape):
         return self.regions[region][: prod(shape)].reshape(shape)
 
 
+def _program(moves, regions):
+    """The moves as one call, or None where a step is Python's."""
+    if not all(move.step.prepared for move in moves):
+        return None
+    number = {INPUT: -1, OUTPUT: -2, **{region: region for region in range(len(regions))}}
+    calls = [(move.step.prepared, tuple(number[each] for each in move.sources), number[move.target]) for move in moves]
+    return Program(tuple(calls), tuple(regions))
+
+
 def bind(moves, arena, images, input_shape, output_shape):
-    """run(x, y) for so many images, x and y contiguous and of the shapes given."""
+    """run(x, y) for so many images, x and y contiguous and of the shapes given: one call into compiled code where every
+    step is a prepared operator."""
+    if arena.program:
+        return _run_program(arena, images)
     given = {INPUT: input_shape, OUTPUT: output_shape}
     calls = tuple(_call(move, arena, images, given) for move in moves)
     if len(calls) == 1:
@@ -115,6 +129,18 @@ def bind(moves, arena, images, input_shape, output_shape):
                 call(x, y)
 
     return run_alone if arena.bytes else run
+
+
+def _run_program(arena, images):
+    forward = arena.program.forward
+    if not arena.bytes:
+        return lambda x, y: forward(images, x, y)
+
+    def run(x, y):
+        with arena.lock:
+            forward(images, x, y)
+
+    return run
 
 
 def _call(move, arena, images, given):

@@ -4,17 +4,14 @@ from math import prod
 
 from fastconv import _arguments as args
 from fastconv.kernels import join
+from fastconv.kernels.operators import Sum
 from fastconv.plan.steps import Place, Shape, Step
 
 
 def add(place: Place) -> Step:
     """Where the branches of a Residual meet: two sources of place.input_shape."""
-
-    def run(x, other, y):
-        if x.size:
-            join.add(x, other, y)
-
-    return _meeting(place, "add", (place.input_shape, place.input_shape), place.input_shape, run, in_place=True)
+    shapes, prepared = (place.input_shape, place.input_shape), Sum(prod(place.input_shape), place.dtype.itemsize)
+    return _meeting(place, "add", shapes, place.input_shape, prepared.forward, in_place=True, prepared=prepared)
 
 
 def concatenate(place: Place, shapes: list[Shape], dim: int) -> Step:
@@ -33,7 +30,7 @@ def concatenate(place: Place, shapes: list[Shape], dim: int) -> Step:
     return _meeting(place, "copy", tuple(shapes), tuple(output_shape), run)
 
 
-def _meeting(place, dataflow, shapes, output_shape, run, in_place=False):
+def _meeting(place, dataflow, shapes, output_shape, run, in_place=False, prepared=None):
     return Step(
         name=place.name,
         dataflow=dataflow,
@@ -45,4 +42,5 @@ def _meeting(place, dataflow, shapes, output_shape, run, in_place=False):
         target_shape=(1, *output_shape),
         run=run,
         in_place=in_place,
+        prepared=prepared,
     )

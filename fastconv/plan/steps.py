@@ -9,7 +9,8 @@ import numpy as np
 
 from fastconv import _arguments as args
 from fastconv import nn
-from fastconv.kernels import conv, elementwise, gemm, norm, pool
+from fastconv.kernels import conv, dense, elementwise, norm, operators
+from fastconv.kernels.prepared import Prepared
 
 Shape = tuple[int, ...]
 
@@ -25,6 +26,7 @@ class Step:
     source_shapes, target_shape: what the kernel wants of one image: (1, C, H, W), or (rows, features) for a dense
         layer; a batch makes the first entry longer. Where branches meet there are several sources
     run: run(*sources, target), on arrays of these shapes; None for a view
+    prepared: the operator whose forward `run` is; None where `run` is Python's, or nothing
     in_place: whether the target may be the first source
     """
 
@@ -38,6 +40,7 @@ class Step:
     target_shape: Shape
     run: Callable | None
     in_place: bool
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def _rule(layer):
 
 
 def _step(place, dataflow, output_shape, run, *, macs=0, weights=(), shapes=None, in_place=False):
-    """shapes: the kernel's (source, target), where they are not the image's."""
+    """run: a prepared operator, or a function. shapes: the kernel's (source, target), where not the image's."""
+    prepared = run if isinstance(run, Prepared) else None
     elements = prod(place.input_shape) + prod(output_shape) + sum(each.size for each in weights if each is not None)
     source_shape, target_shape = shapes or ((1, *place.input_shape), (1, *output_shape))
     return Step(
@@ -102,8 +106,9 @@ def _step(place, dataflow, output_shape, run, *, macs=0, weights=(), shapes=None
         bytes=elements * place.dtype.itemsize if run else 0,
         source_shapes=(source_shape,),
         target_shape=target_shape,
-        run=run,
+        run=prepared.forward if prepared else run,
         in_place=in_place,
+        prepared=prepared,
     )
 
 
@@ -125,25 +130,20 @@ def _conv2d(layer, place):
         in_order=place.in_order,
     )
     macs = prod(output_shape) * prod(weight.shape[1:])
-    return _step(place, prepared.dataflow, tuple(output_shape), prepared.forward, macs=macs, weights=(weight, bias))
+    return _step(place, prepared.dataflow, tuple(output_shape), prepared, macs=macs, weights=(weight, bias))
 
 
 def _linear(layer, place):
-    weight = np.array(layer.weight, order="C")
-    bias = None if layer.bias is None else np.array(layer.bias, order="C")
-    (_, *output_shape), (_, N, K) = args.linear(place.whole_shape, weight.shape)
+    (_, *output_shape), (_, N, K) = args.linear(place.whole_shape, layer.weight.shape)
     rows = prod(place.input_shape[:-1])
-
-    def run(x, y):
-        gemm.linear_forward(x, weight, bias, y)
-
+    prepared = dense.Dense(np.ascontiguousarray(layer.weight), layer.bias, rows)
     return _step(
         place,
         "gemm",
         tuple(output_shape),
-        run,
+        prepared,
         macs=rows * N * K,
-        weights=(weight, bias),
+        weights=(layer.weight, layer.bias),
         shapes=((rows, K), (rows, N)),
     )
 
@@ -152,23 +152,24 @@ def _max_pool2d(layer, place):
     (_, *output_shape), geometry = args.pool2d(
         place.whole_shape, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode
     )
-
-    def run(x, y):
-        pool.max_pool2d_forward(x, y, None, *geometry)
-
-    return _step(place, "pool", tuple(output_shape), run)
+    prepared = operators.Pooling(False, place.dtype.itemsize, *place.input_shape, *output_shape[1:], *geometry)
+    return _step(place, "pool", tuple(output_shape), prepared)
 
 
 def _avg_pool2d(layer, place):
     (_, *output_shape), geometry = args.pool2d(
         place.whole_shape, layer.kernel_size, layer.stride, layer.padding, 1, layer.ceil_mode
     )
-    arguments = *geometry[:6], layer.count_include_pad, args.divisor(layer.divisor_override)
-
-    def run(x, y):
-        pool.avg_pool2d_forward(x, y, *arguments)
-
-    return _step(place, "pool", tuple(output_shape), run)
+    prepared = operators.Pooling(
+        True,
+        place.dtype.itemsize,
+        *place.input_shape,
+        *output_shape[1:],
+        *geometry,
+        layer.count_include_pad,
+        args.divisor(layer.divisor_override),
+    )
+    return _step(place, "pool", tuple(output_shape), prepared)
 
 
 def _flatten(layer, place):
@@ -181,11 +182,8 @@ def _elementwise(name, attribute=None):
 
     def rule(layer, place):
         parameter = getattr(layer, attribute) if attribute else 0.0
-
-        def run(x, y):
-            elementwise.forward(function, x, y, parameter)
-
-        return _step(place, "elementwise", place.input_shape, run, in_place=True)
+        prepared = operators.Pointwise(function, parameter, prod(place.input_shape), place.dtype.itemsize)
+        return _step(place, "elementwise", place.input_shape, prepared, in_place=True)
 
     return rule
 
@@ -203,13 +201,10 @@ def _batch_norm(layer, place):
     weight, bias = (None if array is None else array.copy() for array in (layer.weight, layer.bias))
     mean, inverse = np.empty((2, channels))
     norm.batch_norm_running(layer.running_mean, layer.running_var, layer.eps, mean, inverse)
-
-    def run(x, y):
-        norm.batch_norm_apply(x, weight, bias, mean, inverse, y)
-
+    prepared = operators.Scaling(place.dtype.itemsize, *shape[1:], weight, bias, mean, inverse)
     weights, macs = (weight, bias, layer.running_mean, layer.running_var), prod(place.input_shape)
     return _step(
-        place, "channels", place.input_shape, run, macs=macs, weights=weights, shapes=(shape, shape), in_place=True
+        place, "channels", place.input_shape, prepared, macs=macs, weights=weights, shapes=(shape, shape), in_place=True
     )
 
 
