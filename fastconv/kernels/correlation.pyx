@@ -132,19 +132,14 @@ cdef void fill_offsets(const Correlation *job, bint direct, Py_ssize_t k0, Py_ss
 
 
 cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors, const char *weights, Py_ssize_t weight_block,
-                       Py_ssize_t outputs, const char *bias, bint relu) noexcept nogil:
+                       Py_ssize_t outputs, const char *bias) noexcept nogil:
     """All output channels of the block for one group of pixel vectors; tile.output is the first channel's."""
-    cdef Py_ssize_t m, i, j, tile_rows = job.kernel.tile_rows
-    cdef char *row
+    cdef Py_ssize_t m, j, tile_rows = job.kernel.tile_rows
     for m from 0 <= m < outputs by tile_rows:
         tile.weights = weights + m * weight_block
         tile.bias = bias + m * job.itemsize if bias != NULL else NULL
         job.kernel.correlate_tile(tile, min(tile_rows, outputs - m), vectors)
         for j in range(vectors):
-            if relu:
-                for i in range(min(tile_rows, outputs - m)):
-                    row = <char *> tile.output[j] + i * tile.output_row * job.itemsize
-                    job.kernel.relu_forward(tile.count[j], row, row)
             tile.output[j] = <char *> tile.output[j] + tile_rows * tile.output_row * job.itemsize
 
 
@@ -181,7 +176,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
     cdef const char *base
     cdef fc_segment segment[SEGMENTS]
     cdef fc_tile tile
-    cdef bint direct, relu
+    cdef bint direct
 
     if rows <= 0 or columns <= 0:        # of a phase that ends before others
         return
@@ -220,7 +215,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
                 panel_offsets[i] = i * width
             tile.depth, tile.weights_step = part, kernel.tile_rows
             tile.accumulate = c0 + k0 > 0
-            relu = job.relu and c0 + channels == job.channels and k0 + part == channels * taps
+            tile.relu = job.relu and c0 + channels == job.channels and k0 + part == channels * taps
             k = (c0 * taps + k0) * kernel.tile_rows * itemsize     # where this part begins in a block of packed weights
             if blocks.panels:
                 tile.offsets = panel_offsets
@@ -245,7 +240,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
                         tile.source[j] = panel + j * lanes * itemsize
                         tile.output[j] = stage + (p + j * lanes) * itemsize
                         tile.count[j] = min(lanes, length - j * lanes)
-                    tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias, relu)
+                    tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias)
                     p += length
             else:
                 tile.offsets = offsets
@@ -257,7 +252,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
                         tile.count[vectors] = min(lanes, columns - q)
                         vectors += 1
                         if vectors == kernel.tile_vectors or (r == rows - 1 and q + lanes >= columns):
-                            tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias, relu)
+                            tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias)
                             vectors = 0
 
 

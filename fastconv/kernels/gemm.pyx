@@ -80,7 +80,7 @@ cdef void run_task(const Product *job, Py_ssize_t task, char *workspace) noexcep
     cdef char *c
     cdef char *panel
     cdef fc_tile tile
-    tile.bias = NULL
+    tile.bias, tile.relu = NULL, 0
     tile.output_row, tile.weights_step, tile.offsets = job.N, tile_rows, offsets
     for k0 in range(DEPTH):
         offsets[k0] = k0 * width

@@ -12,6 +12,7 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t output_row
         const void *bias
         int accumulate
+        int relu
     ctypedef struct fc_segment:
         Py_ssize_t source
         Py_ssize_t target
@@ -110,7 +111,6 @@ cdef extern from "registry.h" nogil:
                              const Py_ssize_t *, void *, void *, int64_t *) noexcept nogil
         void (*map_forward)(int, Py_ssize_t, const void *, double, void *) noexcept nogil
         void (*map_backward)(int, Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
-        void (*relu_forward)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*prelu_row)(Py_ssize_t, const void *, const void *, const void *, void *) noexcept nogil
         double (*leaked_sum)(Py_ssize_t, const void *, const void *) noexcept nogil
         void (*leaked_columns)(Py_ssize_t, Py_ssize_t, const void *, const void *, double *) noexcept nogil

@@ -97,7 +97,7 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
                 &job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), th, tw)
     for t in range(blocks.rows * blocks.columns):
         panel_offsets[t] = t * width
-    tile.bias = NULL
+    tile.bias, tile.relu = NULL, 0
     tile.offsets = panel_offsets
     tile.output_row, tile.weights_step = depth, tile_rows
     first = pieces * part // blocks.parts

@@ -24,6 +24,7 @@ typedef struct {
     ptrdiff_t output_row;
     const void *bias;                    /* [rows] or NULL */
     int accumulate;
+    int relu;                            /* negative results become zero */
 } fc_tile;
 
 /* A run of pixels that lies in one row of the source: `length` elements from slab + source to panel + target. */

@@ -45,6 +45,9 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
         FC_PREFETCH(weights + 96 * TILE_ROWS); /* weights stream, and hardware prefetching stops at each page */
         weights += weights_step;
     }
+    if (t->relu)
+        FC_UNROLL for (int i = 0; i < rows; i++)
+            FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = rectify(sums[i][j]);
     if (whole) {
         FC_UNROLL for (int i = 0; i < rows; i++)
             FC_UNROLL for (int j = 0; j < vectors; j++) store(PLACE(i, j), sums[i][j]);

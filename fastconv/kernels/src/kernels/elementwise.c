@@ -92,9 +92,3 @@ void FC_NAME(map_backward)(int function, ptrdiff_t count, const void *gradient, 
         store_part(to + whole, load(part), rest);
     }
 }
-
-/* The convolutions' own last step, on a tile that is still in the cache. */
-void FC_NAME(relu_forward)(ptrdiff_t count, const void *input, void *output) {
-    enum { RELU = WHICH_relu };
-    FC_NAME(map_forward)(RELU, count, input, 0, output);
-}
