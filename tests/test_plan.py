@@ -14,6 +14,8 @@ from tolerance import WINOGRAD, assert_close, assert_same_bits, assert_sums, dat
 
 import fastconv as fc
 from fastconv import nn
+from fastconv.kernels.prepared import Program
+from fastconv.plan import arena
 
 pytestmark = pytest.mark.usefixtures("direct")
 
@@ -24,7 +26,7 @@ def images(rng, n, shape, dtype):
 
 def check(net, shape, rng, dtype, batch=3):
     """Every batch up to the limit, unbatched, `out=`; the input is untouched."""
-    plan = fc.compile(net, shape, batch, dtype=dtype)
+    plan = fc.compile(net, shape, batch, dtype=dtype, fold=False)
     x = images(rng, batch, shape, dtype)
     kept = x.copy()
     net.eval()
@@ -470,3 +472,76 @@ def test_an_error_gives_the_arena_back(rng, monkeypatch):
     with pytest.raises((TypeError, BufferError, ValueError)):
         run(x, object())  # the last step fails, the lock taken
     assert_same_bits(plan(x), y)
+
+
+@pytest.fixture
+def compiled_calls(monkeypatch):
+    """Grows by the number of images with each call into compiled code; steps that call it themselves are an error."""
+    calls = []
+
+    class Counted:
+        def __init__(self, *arguments):
+            self.program = Program(*arguments)
+
+        def forward(self, images, x, y):
+            calls.append(images)
+            self.program.forward(images, x, y)
+
+    def refuse(*arguments):
+        raise AssertionError("a step called by itself")
+
+    monkeypatch.setattr(arena, "Program", Counted)
+    monkeypatch.setattr(arena, "_call", refuse)
+    return calls
+
+
+@pytest.mark.parametrize("images", [1, 4])
+@pytest.mark.parametrize("variant", ["book", "relu"])
+def test_a_call_is_one_call_into_compiled_code(variant, images, rng, compiled_calls):
+    plan = fc.compile(fc.models.lenet(variant, seed=0), (1, 28, 28), batch=4)
+    x = rng.standard_normal((images, 1, 28, 28), np.float32)
+    for _ in range(3):
+        plan(x)
+    assert compiled_calls == 3 * [images]
+
+
+def test_so_is_one_with_branches_and_normalisation(rng, compiled_calls):
+    block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, seed=0), nn.BatchNorm2d(4), nn.ReLU())
+    net = nn.Sequential(nn.Conv2d(2, 4, 3, seed=1), nn.Residual(block), nn.BatchNorm2d(4), nn.MaxPool2d(2))
+    plan = fc.compile(net, (2, 12, 12), batch=2)
+    plan(rng.standard_normal((2, 2, 12, 12), np.float32))
+    assert compiled_calls == [2]
+
+
+def normalised(rng, dtype, **options):
+    """A convolution and a batch normalisation whose statistics are not those of the start."""
+    net = nn.Sequential(nn.Conv2d(3, 5, 3, seed=0, dtype=dtype, **options), nn.BatchNorm2d(5, dtype=dtype), nn.ReLU())
+    net.load_state_dict(
+        {
+            key: value if key.startswith("0") else rng.uniform(0.5, 2, value.shape).astype(value.dtype)
+            for key, value in net.state_dict().items()
+        }
+    )
+    return net.eval()
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"padding": 1, "padding_mode": "reflect"}], ids=str)
+def test_batch_normalisation_is_folded(options, dtype, rng):
+    net = normalised(rng, dtype, **options)
+    x = rng.standard_normal((4, 3, 9, 8)).astype(dtype)
+    plan, unfolded = fc.compile(net, (3, 9, 8), batch=4), fc.compile(net, (3, 9, 8), batch=4, fold=False)
+    assert any("Conv2d + 1 BatchNorm2d" in step.name for step in plan.steps)
+    assert len(plan.steps) < len(unfolded.steps)
+    assert_same_bits(unfolded(x), net(x))
+    # A sum of 27 products and a bias, rounded in another order; statistics and weights are near one.
+    np.testing.assert_allclose(plan(x), net(x), rtol=0, atol=64 * np.finfo(dtype).eps * 4)
+
+
+def test_what_does_not_stay_finite_is_not_folded(rng):
+    net = normalised(rng, np.float32)
+    net[1].running_var[2] = np.inf
+    net[1].weight[2] = np.inf
+    plan = fc.compile(net, (3, 9, 8))
+    x = rng.standard_normal((1, 3, 9, 8), np.float32)
+    assert not any("BatchNorm2d" in step.name and "Conv2d" in step.name for step in plan.steps)
+    assert_same_bits(plan(x), net(x))

@@ -17,7 +17,7 @@ from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.frames cimport frame_start, frames_end
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_segment, fc_tile, leave_team, release, threads_for
-from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_div, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport Axis, axis_layout, axis_measure, ceil_div, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
     DEPTH = 256                  # of a part, where no panel is packed
@@ -316,11 +316,15 @@ cdef void measure_all(Correlation *jobs, Py_ssize_t count) noexcept nogil:
         jobs[p].columns.first, jobs[p].columns.reach = column, column_end - column
 
 
+cdef bint same_axis(const Axis *axis, const Axis *other) noexcept nogil:
+    """One slot in both, with the same positions."""
+    return axis.slots == 1 and other.slots == 1 and axis.base[0] == other.base[0] and axis.pitch == other.pitch
+
+
 cdef bint same_slab(const Correlation *job, const Blocks *blocks, const Correlation *first, const Blocks *its_blocks) noexcept nogil:
     """Whether the slab that `first` packs for a task holds what this one reads, all channels of it, where it looks for it."""
     return (blocks.channels == job.channels and its_blocks.channels == job.channels and job.grid_rows <= first.grid_rows
-            and job.grid_columns <= first.grid_columns and job.rows.slots == 1 and job.columns.slots == 1 and first.rows.slots == 1
-            and first.columns.slots == 1 and job.rows.pitch == first.rows.pitch and job.columns.pitch == first.columns.pitch)
+            and job.grid_columns <= first.grid_columns and same_axis(&job.rows, &first.rows) and same_axis(&job.columns, &first.columns))
 
 
 cdef int correlate(Correlation *jobs, Py_ssize_t count) noexcept nogil:

@@ -4,21 +4,22 @@ from fastconv import _arguments as args
 from fastconv import nn
 from fastconv.plan import lanes, meeting, steps
 from fastconv.plan.arena import Node
+from fastconv.plan.folding import folded
 from fastconv.plan.plan import Plan
 
 
-def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
+def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     """Prepares a network for inference on images of one shape.
 
     The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
-    convolution is computed along with it; other activations and batch normalisation work in place; pooling and dense
-    layers write into an arena that is allocated here; Flatten and Dropout cost nothing. Small networks like LeNet
-    compute several images at a time, one in each lane of the vectors, with what lies between the layers in a core's
-    cache.
+    convolution is computed along with it, and batch normalisation there is folded into its weights; other activations
+    work in place; pooling and dense layers write into an arena that is allocated here; Flatten and Dropout cost
+    nothing. Small networks like LeNet compute several images at a time, one in each lane of the vectors, with what lies
+    between the layers in a core's cache.
 
     Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some
-    for which functional.conv2d does not, because their weights are transformed here, once. Otherwise a plan gives the
-    bits that the network gives.
+    which functional.conv2d does not, because their weights are transformed here, once. Otherwise, without folding,
+    a plan gives the bits that the network gives.
 
     Args:
         net: a layer of fastconv.nn, or a Sequential, Residual or Concat of them, nested or not.
@@ -27,6 +28,8 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
         dataflow: the name of the one that computes the network's only convolution; None: the one thought fastest. The
             names: "panels", "rows", "channels", "filters", "winograd4", "winograd3", "winograd2", "lines4", "lines2".
         dtype: np.float32 or np.float64, for a network without weights; None: that of the weights, or np.float32.
+        fold: whether batch normalisation with running statistics is folded into the convolution before it, which saves
+            a pass over its output and rounds differently.
 
     Returns:
         A Plan: plan(x) is net(x), plan.memory the arena's size in bytes; print(plan) shows what it does.
@@ -53,12 +56,13 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
     shape = first = args.shape(input_shape, "input_shape", None, 1)
     net.output_shape(shape)
     batch = args.integer(batch, "batch", 1)
+    fold = args.flag(fold, "fold")
     dtype = _common_dtype(everything, dtype)
     if dataflow is not None:
         _check_one_convolution(everything, dataflow)
 
     described = None if dataflow is not None else lanes.describe(_computing(layers), first)
-    graph = _Graph(batch, dtype, dataflow, described is not None)
+    graph = _Graph(batch, dtype, dataflow, described is not None, fold)
     shape, value = graph.chain(layers, first, 0)
     if all(node.step.run is None for node in graph.nodes):
         graph.add(steps.copy(steps.Place("copy", shape, batch, dtype)), value)
@@ -69,8 +73,8 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None):
 class _Graph:
     """The nodes of a network as they come; values are numbered as `arena.Node` has it."""
 
-    def __init__(self, batch, dtype, dataflow, in_order):
-        self.batch, self.dtype, self.dataflow, self.in_order = batch, dtype, dataflow, in_order
+    def __init__(self, batch, dtype, dataflow, in_order, fold):
+        self.batch, self.dtype, self.dataflow, self.in_order, self.fold = batch, dtype, dataflow, in_order, fold
         self.nodes = []
 
     def add(self, step, *sources):
@@ -79,7 +83,7 @@ class _Graph:
 
     def chain(self, layers, shape, value):
         """Layers one after the other from a value of this shape on: (shape, value) of what they give."""
-        for name, layer, relu in _fused(layers):
+        for name, layer, relu in _fused(folded(layers) if self.fold else layers):
             if _is_branching(layer):
                 shape, value = self._branches(name, layer, shape, value)
                 continue

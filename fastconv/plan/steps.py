@@ -23,7 +23,7 @@ class Step:
     dataflow: how; "view" where there is nothing to compute
     macs: multiply-accumulates
     bytes: input, weights and output
-    source_shapes, target_shape: what the kernel wants of one image: (1, C, H, W), or (rows, features) for a dense
+    source_shapes, target_shape: what the kernel wants of one image: (1, C, H, W), or (1, rows, features) for a dense
         layer; a batch makes the first entry longer. Where branches meet there are several sources
     run: run(*sources, target), on arrays of these shapes; None for a view
     prepared: the operator whose forward `run` is; None where `run` is Python's, or nothing
@@ -144,7 +144,7 @@ def _linear(layer, place):
         prepared,
         macs=rows * N * K,
         weights=(layer.weight, layer.bias),
-        shapes=((rows, K), (rows, N)),
+        shapes=((1, rows, K), (1, rows, N)),
     )
 
 

@@ -26,9 +26,13 @@ void FC_NAME(pixel_tile)(ptrdiff_t depth, ptrdiff_t channels, const void *source
     real *to = output, result[BLOCKS * 2 * VL_ELEMENTS];
     for (ptrdiff_t left = channels; left > 0; left -= BLOCKS * 2 * VL, w += BLOCKS * block_stride, b += BLOCKS * 2 * VL) {
         const ptrdiff_t here = left < BLOCKS * 2 * VL ? left : BLOCKS * 2 * VL;
-        if (here > BLOCKS / 2 * 2 * VL) pixel_body(BLOCKS, depth, source, offsets, w, block_stride, b, relu, result);
-        else if (here > BLOCKS / 4 * 2 * VL) pixel_body(BLOCKS / 2, depth, source, offsets, w, block_stride, b, relu, result);
-        else pixel_body(BLOCKS / 4, depth, source, offsets, w, block_stride, b, relu, result);
+        switch ((here + 2 * VL - 1) / (2 * VL)) {
+#define CASE(blocks) case blocks: pixel_body(blocks, depth, source, offsets, w, block_stride, b, relu, result); break;
+            CASE(1) CASE(2) CASE(3) CASE(4)
+#if FC_REGISTERS == 32
+            CASE(5) CASE(6) CASE(7) CASE(8)
+#endif
+        }
         for (ptrdiff_t c = 0; c < here; c++, to += output_channel) *to = result[c];
     }
 }
