@@ -67,6 +67,8 @@ def pad_backward(grad_output, input_shape, pad, mode="constant", value=None):
     grad_input = np.empty(sizes, gy.dtype)
     if not gy.size:
         grad_input[...] = 0
+    elif grad_input.size and mode == "constant":  # what was padded is cropped, what was cropped is padded with zeros
+        kernels.pad_forward(args.contiguous(gy), grad_input, shape or (1,), tuple(-side for side in sides), number, 0)
     elif grad_input.size:
         kernels.pad_backward(args.contiguous(gy), grad_input, sizes or (1,), sides, number)
     return grad_input

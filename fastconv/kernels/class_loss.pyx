@@ -16,6 +16,7 @@ from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels,
 cdef enum:
     PIECE = 8192                 # logits a piece
     COLUMNS = 32                 # targets a piece, at least, where they lie side by side
+    FEW = 16                     # pieces whose sums need no memory of their own
     WORK = 16                    # about so many multiply-adds is a logit worth
 
 cdef struct Loss:
@@ -165,9 +166,11 @@ cdef Py_ssize_t run(const Loss *job, bint backward) noexcept nogil:
     cdef Py_ssize_t piece, right = 0
     cdef int threads = threads_for(<double> job.outer * job.classes * job.inner * WORK)
     cdef unsigned int mode = 0
-    cdef char *workspace = <char *> allocate(threads * job.a_thread)
-    if workspace == NULL:
-        return -1
+    cdef char *workspace = NULL
+    if backward or job.take_softmax or job.spread > 0:
+        workspace = <char *> allocate(threads * job.a_thread)
+        if workspace == NULL:
+            return -1
     if threads == 1:
         right = run_alone(job, backward, workspace)
     else:
@@ -176,7 +179,8 @@ cdef Py_ssize_t run(const Loss *job, bint backward) noexcept nogil:
             for piece in prange(job.pieces, schedule="static"):
                 right += (run_backward if backward else run_forward)(job, piece, workspace + threadid() * job.a_thread)
             leave_team(mode)
-    release(workspace)
+    if workspace != NULL:
+        release(workspace)
     return right
 
 
@@ -196,6 +200,7 @@ def forward(input, target, weight, losses, bint has_probabilities, Py_ssize_t ou
     cdef Loss job
     cdef Py_ssize_t piece, right = 0
     cdef double loss = 0, total = 0
+    cdef double few[2 * FEW]
     w.data = NULL
     view(input, &x)
     view(target, &t)
@@ -205,7 +210,7 @@ def forward(input, target, weight, losses, bint has_probabilities, Py_ssize_t ou
     with nogil:
         set_up(&job, &x, &t, &w, has_probabilities, outer, classes, inner, ignored, smoothing, take_softmax)
         job.losses = y.data
-        job.sums = <double *> allocate((2 * job.pieces + 1) * sizeof(double))
+        job.sums = &few[0] if job.pieces <= FEW else <double *> allocate(2 * job.pieces * sizeof(double))
         right = -1 if job.sums == NULL else run(&job, False)
         if right == job.pieces:
             for piece in range(job.pieces):
@@ -213,7 +218,8 @@ def forward(input, target, weight, losses, bint has_probabilities, Py_ssize_t ou
                 total += job.sums[2 * piece + 1]
             if mean:
                 loss /= total
-        release(job.sums)
+        if job.pieces > FEW and job.sums != NULL:
+            release(job.sums)
     if right < 0:
         raise MemoryError("cross_entropy: no memory for the workspace")
     if right < job.pieces:

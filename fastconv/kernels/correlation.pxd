@@ -2,6 +2,9 @@ from fastconv.kernels.frames cimport Frames
 from fastconv.kernels.runtime cimport fc_kernels
 from fastconv.kernels.slab cimport Axis
 
+cdef enum:
+    PHASES = 8                   # of an output that are computed together, at most
+
 cdef struct Correlation:
     # Every group g of every image n: output[m, i, j] = bias[m] + sum over c, taps (th, tw) of
     #     weights[m, c, th, tw] * source[c, i * rows.step + rows.offset[th], j * columns.step + columns.offset[tw]]
@@ -24,4 +27,4 @@ cdef struct Correlation:
     Py_ssize_t row0, row_step, column0, column_step
 
 cdef Py_ssize_t packed_size(const Correlation *job) noexcept nogil
-cdef int correlate(Correlation *job) noexcept nogil
+cdef int correlate(Correlation *jobs, Py_ssize_t count) noexcept nogil

@@ -7,6 +7,9 @@ The output pixels are cut into blocks, a task each. A task goes through the dept
         tile_vectors of pixels   pack the panel: this part of the column matrix, a few KB (or read the slab itself)
           tile_rows of outputs     correlate_tile
 
+Phases of a strided output (the gradient of a strided layer's input) are jobs that share one output: a task computes its block of all
+of them, collects neighbours in a stage, and writes them side by side.
+
 The column matrix is never whole in memory. Each output has one accumulator and takes its terms in the order of the depth, so blocks,
 tiles and threads change no bit of the result.
 """
@@ -14,7 +17,7 @@ from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.frames cimport frame_start, frames_end
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_segment, fc_tile, leave_team, release, threads_for
-from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_div, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
 
 cdef enum:
     DEPTH = 256                  # of a part, where no panel is packed
@@ -22,9 +25,10 @@ cdef enum:
     PANEL_DEPTH = 512            # of a part, at most
     BLOCK_PIXELS = 768           # sixteen tiles: the slab is packed once for all of them
     SLAB_BYTES = 192 * 1024      # a part of the second-level cache
-    STAGE_BYTES = 1024 * 1024    # a strided output is collected in at most so much
+    STAGE_BYTES = 512 * 1024     # a strided output is collected in two stages of at most so much
     TASKS_A_THREAD = 4           # so that no thread waits long for the last one
     LEAST_OUTPUTS = 64           # output channels a task, at least: they pay for the packing of the panel
+    FEW_PIXELS = 128             # then it is the weights that have to be read once only: a quarter of the output channels will do
     SEGMENTS = 64                # pixels of a panel lie in at most so many rows
 
 cdef struct Blocks:
@@ -35,6 +39,7 @@ cdef struct Blocks:
     Py_ssize_t depth                     # of one part
     bint panels                          # as the job asks, where rows are short enough to cross
     bint staged                          # outputs are not neighbours: collect a block, then spread it
+    bint shared                          # the slab of the first of the phases serves this one too
     Py_ssize_t slab_bytes, panel_bytes, stage_bytes, table_bytes
 
 
@@ -56,35 +61,44 @@ cdef void flatten(Correlation *job) noexcept nogil:
         job.columns.size, job.grid_columns, job.width = pixels, pixels, pixels
 
 
-cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept nogil:
+cdef void lay_out(Correlation *job, Blocks *blocks) noexcept nogil:
+    """What a job needs for blocks of the sizes chosen."""
     cdef Py_ssize_t lanes = job.kernel.lanes
     cdef Py_ssize_t width = lanes * job.kernel.tile_vectors
-    cdef Py_ssize_t tasks, wanted
-    blocks.staged = job.row_step != 1 or job.column_step != 1
     blocks.panels = job.panels and job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS
     blocks.depth = min(PANEL_DEPTH, PANEL_BYTES // (width * job.itemsize)) if blocks.panels else DEPTH
-    blocks.columns = min(job.grid_columns, BLOCK_PIXELS)
-    blocks.rows = max(1, min(job.grid_rows, BLOCK_PIXELS // blocks.columns))
     axis_layout(&job.rows, blocks.rows, False)
     axis_layout(&job.columns, blocks.columns, False)
     blocks.channels = max(1, min(job.channels, SLAB_BYTES // (slab_channel(&job.rows, &job.columns, lanes) * job.itemsize)))
+    # A vector is read whole: every buffer has one to spare behind it.
+    blocks.slab_bytes = ceil_to((slab_channel(&job.rows, &job.columns, lanes) * blocks.channels + 2 * width) * job.itemsize, 64)
+    blocks.panel_bytes = ceil_to((blocks.depth * width + 2 * width) * job.itemsize, 64) if blocks.panels else 0
+    blocks.table_bytes = ceil_to(blocks.depth * sizeof(Py_ssize_t), 64)
+
+
+cdef void choose_blocks(const Correlation *job, Py_ssize_t grid_rows, Py_ssize_t grid_columns, int threads, Blocks *blocks) noexcept nogil:
+    cdef Py_ssize_t width = job.kernel.lanes * job.kernel.tile_vectors
+    cdef Py_ssize_t tasks, wanted, least = LEAST_OUTPUTS // 4 if grid_rows * grid_columns <= FEW_PIXELS else LEAST_OUTPUTS
+    blocks.staged = job.row_step != 1 or job.column_step != 1
+    blocks.columns = grid_columns
+    if grid_columns > BLOCK_PIXELS:
+        blocks.columns = min(BLOCK_PIXELS, ceil_to(ceil_div(grid_columns, ceil_div(grid_columns, BLOCK_PIXELS)), width))
+    blocks.rows = max(1, min(grid_rows, BLOCK_PIXELS // blocks.columns))
     # Blocks of one size: tasks are dealt out beforehand, and a thread keeps to its part of the image from call to call.
-    blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
-    blocks.rows = (job.grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
-    tasks = job.images * job.groups * blocks.row_blocks * max(1, job.outputs // LEAST_OUTPUTS)
+    blocks.row_blocks = (grid_rows + blocks.rows - 1) // blocks.rows
+    blocks.rows = (grid_rows + blocks.row_blocks - 1) // blocks.row_blocks
+    tasks = job.images * job.groups * blocks.row_blocks * max(1, job.outputs // least)
     if threads > 1 and tasks < 2 * threads:
         # Too few output channels to share out: smaller blocks of pixels.
         wanted = (2 * threads + job.images * job.groups - 1) // (job.images * job.groups)
-        if job.grid_rows > 1:
-            blocks.rows = min(blocks.rows, (job.grid_rows + wanted - 1) // wanted)
+        if grid_rows > 1:
+            blocks.rows = min(blocks.rows, (grid_rows + wanted - 1) // wanted)
         else:
-            blocks.columns = min(blocks.columns, ceil_to((job.grid_columns + wanted - 1) // wanted, width))
-            axis_layout(&job.columns, blocks.columns, False)
-        blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
-    axis_layout(&job.rows, blocks.rows, False)
-    blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
+            blocks.columns = min(blocks.columns, ceil_to((grid_columns + wanted - 1) // wanted, width))
+        blocks.row_blocks = (grid_rows + blocks.rows - 1) // blocks.rows
+    blocks.column_blocks = (grid_columns + blocks.columns - 1) // blocks.columns
     tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
-    wanted = max(1, min((TASKS_A_THREAD * threads + tasks - 1) // tasks, job.outputs // LEAST_OUTPUTS))
+    wanted = max(1, min((TASKS_A_THREAD * threads + tasks - 1) // tasks, job.outputs // least))
     if threads == 1:
         wanted = 1
     blocks.outputs = (job.outputs + wanted - 1) // wanted
@@ -92,11 +106,7 @@ cdef void choose_blocks(Correlation *job, int threads, Blocks *blocks) noexcept 
         blocks.outputs = min(blocks.outputs, max(1, STAGE_BYTES // (blocks.rows * blocks.columns * job.itemsize)))
     blocks.outputs = ceil_to(blocks.outputs, job.kernel.tile_rows)
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
-    # A vector is read whole: every buffer has one to spare behind it.
-    blocks.slab_bytes = ceil_to((slab_channel(&job.rows, &job.columns, lanes) * blocks.channels + 2 * width) * job.itemsize, 64)
-    blocks.panel_bytes = ceil_to((blocks.depth * width + 2 * width) * job.itemsize, 64) if blocks.panels else 0
     blocks.stage_bytes = ceil_to(blocks.rows * blocks.columns * blocks.outputs * job.itemsize, 64) if blocks.staged else 0
-    blocks.table_bytes = ceil_to(blocks.depth * sizeof(Py_ssize_t), 64)
 
 
 cdef void fill_offsets(const Correlation *job, bint direct, Py_ssize_t k0, Py_ssize_t part, Py_ssize_t channel_stride, Py_ssize_t pitch,
@@ -138,14 +148,13 @@ cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors
             tile.output[j] = <char *> tile.output[j] + tile_rows * tile.output_row * job.itemsize
 
 
-cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task, char *workspace) noexcept nogil:
+cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t task, char *workspace, char *stage) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t itemsize = job.itemsize, lanes = kernel.lanes
     cdef Py_ssize_t width = lanes * kernel.tile_vectors
     cdef char *slab = workspace
     cdef char *panel = slab + blocks.slab_bytes
-    cdef char *stage = panel + blocks.panel_bytes
-    cdef Py_ssize_t *offsets = <Py_ssize_t *> (stage + blocks.stage_bytes)
+    cdef Py_ssize_t *offsets = <Py_ssize_t *> (panel + blocks.panel_bytes)
     cdef Py_ssize_t *panel_offsets = offsets + blocks.table_bytes // sizeof(Py_ssize_t)
     cdef Py_ssize_t output_block = task % blocks.output_blocks
     cdef Py_ssize_t column_block = task // blocks.output_blocks % blocks.column_blocks
@@ -174,6 +183,8 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
     cdef fc_tile tile
     cdef bint direct, relu
 
+    if rows <= 0 or columns <= 0:        # of a phase that ends before others
+        return
     if job.bias != NULL:
         bias = job.bias + (group * job.outputs + m0) * itemsize
     # The source serves as its own slab where the block needs no padding and its last vector ends inside the array.
@@ -196,10 +207,10 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
     pixels = rows * columns
     for c0 from 0 <= c0 < job.channels by slab_channels:
         channels = min(slab_channels, job.channels - c0)
+        base = slab
         if direct:
             base = source + (c0 * source_plane + top * job.columns.size + left) * itemsize
-        else:
-            base = slab
+        elif not blocks.shared:
             slab_pack(kernel, itemsize, &job.rows, &job.columns, source + c0 * source_plane * itemsize, channels, source_plane,
                       row0, rows, column0, columns, 0, slab)
         for k0 from 0 <= k0 < channels * taps by blocks.depth:
@@ -248,46 +259,114 @@ cdef void run_task(const Correlation *job, const Blocks *blocks, Py_ssize_t task
                         if vectors == kernel.tile_vectors or (r == rows - 1 and q + lanes >= columns):
                             tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias, relu)
                             vectors = 0
-    if blocks.staged:
-        for i in range(outputs):
-            for r in range(rows):
-                kernel.copy_strided(
-                    columns, stage + (i * rows + r) * columns * itemsize, 1,
-                    output + (i * job.output_at.channel + (job.row0 + (row0 + r) * job.row_step) * job.width
-                              + job.column0 + column0 * job.column_step) * itemsize, job.column_step)
 
 
-cdef int correlate(Correlation *job) noexcept nogil:
-    """Run the job; -1 when memory is out."""
-    cdef Blocks blocks
-    cdef Py_ssize_t tasks, task, chunk, a_thread
+cdef void spread(const Correlation *job, const Blocks *blocks, Py_ssize_t task, const char *stage, const char *odd,
+                 Py_ssize_t odd_columns) noexcept nogil:
+    """A block from the stage to its places in the output; `odd`: with that of the phase one column on, which has so many columns in all."""
+    cdef Py_ssize_t itemsize = job.itemsize, i, r, p
+    cdef Py_ssize_t output_block = task % blocks.output_blocks
+    cdef Py_ssize_t column0 = task // blocks.output_blocks % blocks.column_blocks * blocks.columns
+    cdef Py_ssize_t row0 = task // blocks.output_blocks // blocks.column_blocks % blocks.row_blocks * blocks.rows
+    cdef Py_ssize_t plane = task // blocks.output_blocks // blocks.column_blocks // blocks.row_blocks
+    cdef Py_ssize_t rows = min(blocks.rows, job.grid_rows - row0), columns = min(blocks.columns, job.grid_columns - column0)
+    cdef Py_ssize_t m0 = output_block * blocks.outputs
+    cdef char *output = job.output + (frame_start(&job.output_at, plane // job.groups, plane % job.groups) + m0 * job.output_at.channel
+                                      + (job.row0 + row0 * job.row_step) * job.width + job.column0 + column0 * job.column_step) * itemsize
+    cdef char *row
+    odd_columns = min(blocks.columns, odd_columns - column0)
+    if columns <= 0:
+        return
+    for i in range(min(blocks.outputs, job.outputs - m0)):
+        for r in range(rows):
+            row = output + (i * job.output_at.channel + r * job.row_step * job.width) * itemsize
+            p = i * rows + r
+            if odd == NULL:
+                job.kernel.copy_strided(columns, stage + p * columns * itemsize, 1, row, job.column_step)
+            else:
+                job.kernel.weave(columns + odd_columns, stage + p * columns * itemsize, odd + p * odd_columns * itemsize, 0, row)
+
+
+cdef void run_task(const Correlation *jobs, const Blocks *blocks, Py_ssize_t count, Py_ssize_t task, char *workspace) noexcept nogil:
+    cdef char *stage = workspace
+    cdef char *odd = stage + blocks.stage_bytes
+    cdef Py_ssize_t p = 0
+    cdef bint pair
+    if not blocks.staged:
+        run_block(jobs, blocks, task, workspace, NULL)
+        return
+    while p < count:
+        pair = (jobs[p].column_step == 2 and p + 1 < count and jobs[p].row0 == jobs[p + 1].row0
+                and jobs[p + 1].grid_columns > task // blocks.output_blocks % blocks.column_blocks * blocks.columns)
+        run_block(&jobs[p], &blocks[p], task, odd + blocks.stage_bytes, stage)
+        if pair:
+            run_block(&jobs[p + 1], &blocks[p + 1], task, odd + blocks.stage_bytes, odd)
+        spread(&jobs[p], &blocks[p], task, stage, odd if pair else NULL, jobs[p + 1].grid_columns if pair else 0)
+        p += 2 if pair else 1
+
+
+cdef void measure_all(Correlation *jobs, Py_ssize_t count) noexcept nogil:
+    """The extent of each axis: that of all phases, which read nearly the same of the source."""
+    cdef Py_ssize_t p, row = 0, row_end = 0, column = 0, column_end = 0
+    for p in range(count):
+        axis_measure(&jobs[p].rows)
+        axis_measure(&jobs[p].columns)
+        if p == 0:
+            row, column = jobs.rows.first, jobs.columns.first
+            row_end, column_end = row + jobs.rows.reach, column + jobs.columns.reach
+        row, row_end = min(row, jobs[p].rows.first), max(row_end, jobs[p].rows.first + jobs[p].rows.reach)
+        column, column_end = min(column, jobs[p].columns.first), max(column_end, jobs[p].columns.first + jobs[p].columns.reach)
+    for p in range(count):
+        jobs[p].rows.first, jobs[p].rows.reach = row, row_end - row
+        jobs[p].columns.first, jobs[p].columns.reach = column, column_end - column
+
+
+cdef bint same_slab(const Correlation *job, const Blocks *blocks, const Correlation *first, const Blocks *its_blocks) noexcept nogil:
+    """Whether the slab that `first` packs for a task holds what this one reads, all channels of it, where it looks for it."""
+    return (blocks.channels == job.channels and its_blocks.channels == job.channels and job.grid_rows <= first.grid_rows
+            and job.grid_columns <= first.grid_columns and job.rows.slots == 1 and job.columns.slots == 1 and first.rows.slots == 1
+            and first.columns.slots == 1 and job.rows.pitch == first.rows.pitch and job.columns.pitch == first.columns.pitch)
+
+
+cdef int correlate(Correlation *jobs, Py_ssize_t count) noexcept nogil:
+    """Run the job, or the phases of one output, at most PHASES of them; -1 when memory is out."""
+    cdef Blocks blocks[PHASES]
+    cdef Py_ssize_t tasks, task, chunk, p, a_thread = 0, grid_rows = 0, grid_columns = 0
     cdef int threads
+    cdef double work = 0
     cdef char *workspace
     cdef unsigned int mode = 0
-    if job.images * job.groups * job.outputs * job.grid_rows * job.grid_columns == 0:
+    if count == 1:
+        flatten(jobs)
+    measure_all(jobs, count)
+    for p in range(count):
+        grid_rows, grid_columns = max(grid_rows, jobs[p].grid_rows), max(grid_columns, jobs[p].grid_columns)
+        work += <double> jobs[p].grid_rows * jobs[p].grid_columns * jobs[p].rows.taps * jobs[p].columns.taps
+    if jobs.images * jobs.groups * jobs.outputs * grid_rows * grid_columns == 0:
         return 0
-    flatten(job)
-    axis_measure(&job.rows)
-    axis_measure(&job.columns)
-    threads = threads_for(<double> job.images * job.groups * job.outputs * job.grid_rows * job.grid_columns
-                          * job.channels * job.rows.taps * job.columns.taps)
-    choose_blocks(job, threads, &blocks)
-    tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks * blocks.output_blocks
+    threads = threads_for(work * jobs.images * jobs.groups * jobs.outputs * jobs.channels)
+    choose_blocks(jobs, grid_rows, grid_columns, threads, &blocks[0])
+    for p in range(count):
+        blocks[p] = blocks[0]
+        lay_out(&jobs[p], &blocks[p])
+        blocks[p].shared = p > 0 and same_slab(&jobs[p], &blocks[p], jobs, blocks)
+        a_thread = max(a_thread, blocks[p].slab_bytes + blocks[p].panel_bytes + 2 * blocks[p].table_bytes)
+    tasks = jobs.images * jobs.groups * blocks[0].row_blocks * blocks[0].column_blocks * blocks[0].output_blocks
     threads = <int> min(threads, tasks)
-    a_thread = blocks.slab_bytes + blocks.panel_bytes + blocks.stage_bytes + 2 * blocks.table_bytes
+    a_thread += 2 * blocks[0].stage_bytes
     workspace = <char *> allocate(threads * a_thread)
     if workspace == NULL:
         return -1
     # Parts of one long row go to the threads in turns: they then read the same stretch of each channel.
-    chunk = 1 if job.grid_rows == 1 else (tasks + threads - 1) // threads
+    chunk = 1 if grid_rows == 1 else (tasks + threads - 1) // threads
     if threads == 1:                     # a team of one would cost as much as a small layer
         for task in range(tasks):
-            run_task(job, &blocks, task, workspace)
+            run_task(jobs, blocks, count, task, workspace)
     else:
         with parallel(num_threads=threads):
             mode = enter_team()
             for task in prange(tasks, schedule="static", chunksize=chunk):
-                run_task(job, &blocks, task, workspace + threadid() * a_thread)
+                run_task(jobs, blocks, count, task, workspace + threadid() * a_thread)
             leave_team(mode)
     release(workspace)
     return 0

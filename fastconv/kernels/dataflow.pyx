@@ -97,14 +97,14 @@ cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
     if pointwise:   # one long row; channels lie far apart, and a tile crosses all of them
         return tile + filled(shape.OH * shape.OW, shape.lanes) + 0.06
     # Half of the short vectors, where they are not packed, lie across two cache lines; of the long ones nearly all do, but are fewer.
-    return tile + filled(shape.OW, shape.lanes) + (0.07 if shape.lanes * shape.itemsize < WIDE_BYTES else 0)
+    return tile + filled(shape.OW, shape.lanes) + (0.03 if shape.lanes * shape.itemsize < WIDE_BYTES else 0)
 
 
 cdef double channel_cost(const Shape *shape) noexcept nogil:
-    """Output channels in the lanes; turning a run of results around costs about 12 steps."""
+    """Output channels in the lanes; turning a run of results around costs about 14 steps."""
     cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
     cdef double weights = 0.08 if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0
-    return filled(shape.outputs, shape.lanes) * (1.04 + 0.3 * runs / shape.OW) + 12.0 / depth + weights
+    return filled(shape.outputs, shape.lanes) * (1.04 + 0.3 * runs / shape.OW) + 14.0 / depth + weights
 
 
 cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:

@@ -62,6 +62,9 @@ def function_number(str name):
     raise LookupError(name)
 
 
+cdef int LEAKY_RELU = function_number("leaky_relu")
+
+
 def forward(int function, input, output, double parameter):
     cdef Array x, y
     view(input, &x)
@@ -100,7 +103,6 @@ def dropout(input, output, uint64_t stream, uint64_t key, uint32_t threshold, do
 cdef struct Prelu:
     const fc_kernels *kernel
     Py_ssize_t itemsize, outer, channels, inner
-    int leaky                    # the number of leaky_relu, which serves rows of one channel
     Py_ssize_t rows, parts       # for the weights' gradient: rows (outer) or elements (inner) a sum, and sums a channel
     const char *gradient         # backward; else NULL
     const char *x
@@ -119,7 +121,7 @@ cdef void prelu_row(const Prelu *job, Py_ssize_t row) noexcept nogil:
     if job.inner == 1:
         job.kernel.prelu_row(width, value + at, job.x + at, job.weight, job.y + at)
     else:
-        map_piece(job.kernel, job.leaky, width, value + at, job.x + at if job.gradient != NULL else NULL,
+        map_piece(job.kernel, LEAKY_RELU, width, value + at, job.x + at if job.gradient != NULL else NULL,
                   weight_of(job, row % job.channels), job.y + at)
 
 
@@ -135,7 +137,6 @@ def prelu(gradient, input, weight, output, Py_ssize_t outer, Py_ssize_t channels
     view(output, &y, True)
     if gradient is not None:
         view(gradient, &g)
-    job.leaky = function_number("leaky_relu")
     job.gradient, job.x, job.weight, job.y, job.itemsize = g.data, x.data, w.data, y.data, x.itemsize
     job.kernel, job.outer, job.channels, job.inner = kernels(x.itemsize), outer, channels, inner
     with nogil:

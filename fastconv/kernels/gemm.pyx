@@ -1,4 +1,14 @@
-"""Matrix products of the dense layers: the register tile of the correlation with packed operands on both sides."""
+"""Matrix products of the dense layers: the register tile of the correlation with packed operands on both sides.
+
+    task: a share of the rows x a share of the columns; as many tasks as threads
+      MOST_ROWS rows            (few matrices have more)
+        DEPTH of the sums         pack the rows of a: they stay in the second-level cache, or stream from the third
+          GROUP panels of columns   pack them
+            panel                     it stays in the first-level cache
+              tile_rows rows            correlate_tile, which adds to the result
+
+Each result takes its terms in their order, however the work is shared out.
+"""
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
@@ -7,8 +17,9 @@ from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_tile,
 
 cdef enum:
     DEPTH = 256                  # of a packed part
-    BLOCK_ROWS = 96              # rows of the result a task
-    BLOCK_PANELS = 4             # panels of columns a task
+    MOST_ROWS = 512              # of a, packed at a time
+    GROUP = 4                    # panels packed at a time: then whole cache lines of b are read
+    LINE = 16                    # elements of a cache line
 
 cdef struct Matrix:              # element (i, j) = data[i * row + j * column]; one of the strides is 1
     const char *data
@@ -20,65 +31,93 @@ cdef struct Product:             # c (M, N) = a (M, K) b (K, N) + bias (N)
     Matrix a, b
     const char *bias
     char *c
-    Py_ssize_t row_blocks, column_blocks
+    Py_ssize_t row_shares, column_shares
 
 
-cdef void pack(const Product *job, const Matrix *matrix, Py_ssize_t along, Py_ssize_t across, Py_ssize_t depth, Py_ssize_t count,
-               Py_ssize_t width, const char *start, Py_ssize_t *offsets, char *packed) noexcept nogil:
-    """`count` rows or columns (stride across) by `depth` (stride along) into [depth][width]."""
-    cdef Py_ssize_t k
+cdef inline Py_ssize_t parts(Py_ssize_t count, Py_ssize_t size) noexcept nogil:
+    return (count + size - 1) // size
+
+
+cdef void share_out(Product *job, Py_ssize_t threads) noexcept nogil:
+    """The shares of least cost: the products of the largest task, and its packing of both operands."""
+    cdef Py_ssize_t width = job.kernel.lanes * job.kernel.tile_vectors
+    cdef Py_ssize_t tiles = parts(job.M, job.kernel.tile_rows), panels = parts(job.N, width), rows, columns
+    cdef double cost, least = -1, tile = 0.5 * job.kernel.tile_rows * job.kernel.tile_vectors
+    for rows in range(1, threads + 1):
+        columns = threads // rows
+        cost = (tile * parts(tiles, rows) * parts(panels, columns) + job.kernel.tile_rows * parts(tiles, rows)
+                + width * parts(panels, columns) * parts(parts(tiles, rows) * job.kernel.tile_rows, MOST_ROWS))
+        if least < 0 or cost < least:
+            least = cost
+            job.row_shares, job.column_shares = min(rows, tiles), min(columns, panels)
+
+
+cdef void pack(const Product *job, Py_ssize_t along, Py_ssize_t across, Py_ssize_t depth, Py_ssize_t count, Py_ssize_t width,
+               const char *start, char *packed) noexcept nogil:
+    """`count` rows or columns (stride across) by `depth` (stride along) into blocks of [depth][width]."""
+    cdef Py_ssize_t i
     if along == 1:
-        job.kernel.pack_rows(depth, count, width, start, across, packed)
+        for i from 0 <= i < count by width:
+            job.kernel.pack_rows(depth, min(width, count - i), width, start + i * across * job.itemsize, across,
+                                 packed + i * depth * job.itemsize)
     else:
-        for k in range(depth):
-            offsets[k] = k * along
-        job.kernel.pack_gather(depth, count, width, start, across, offsets, packed)
+        job.kernel.pack_lines(depth, count, width, start, along, packed)
 
 
 cdef void run_task(const Product *job, Py_ssize_t task, char *workspace) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t itemsize = job.itemsize, lanes = kernel.lanes, tile_rows = kernel.tile_rows
     cdef Py_ssize_t width = lanes * kernel.tile_vectors
-    cdef Py_ssize_t i0 = task // job.column_blocks * BLOCK_ROWS
-    cdef Py_ssize_t j_start = task % job.column_blocks * BLOCK_PANELS * width
-    cdef Py_ssize_t rows = min(BLOCK_ROWS, job.M - i0), j_stop = min(job.N, j_start + BLOCK_PANELS * width)
-    cdef Py_ssize_t k0, depth, i, j, v, columns, vectors
+    cdef Py_ssize_t tiles = parts(job.M, tile_rows), panels = parts(job.N, width)
+    cdef Py_ssize_t row = task // job.column_shares, column = task % job.column_shares
+    cdef Py_ssize_t i_stop = min(job.M, tiles * (row + 1) // job.row_shares * tile_rows)
+    cdef Py_ssize_t j_start = panels * column // job.column_shares * width
+    cdef Py_ssize_t j_stop = min(job.N, panels * (column + 1) // job.column_shares * width)
+    cdef Py_ssize_t i0, rows, k0, depth, group, i, j, v, columns, vectors, step = max(LINE, tile_rows)
     cdef Py_ssize_t *offsets = <Py_ssize_t *> workspace
-    cdef Py_ssize_t *panel_offsets = offsets + DEPTH
-    cdef char *a = <char *> (panel_offsets + DEPTH)
-    cdef char *b = a + (BLOCK_ROWS + tile_rows) * DEPTH * itemsize
+    cdef char *a = <char *> (offsets + DEPTH)
+    cdef char *b = a + a_bytes(job)
     cdef char *c
+    cdef char *panel
     cdef fc_tile tile
     tile.bias = NULL
-    tile.output_row = job.N
-    tile.offsets = panel_offsets
+    tile.output_row, tile.weights_step, tile.offsets = job.N, tile_rows, offsets
     for k0 in range(DEPTH):
-        panel_offsets[k0] = k0 * width
-    for i in range(rows):
-        c = job.c + ((i0 + i) * job.N + j_start) * itemsize
-        if job.bias != NULL:
-            memcpy(c, job.bias + j_start * itemsize, (j_stop - j_start) * itemsize)
-        else:
-            kernel.fill(j_stop - j_start, 0, c)
-    tile.accumulate, tile.weights_step = 1, tile_rows
-    for k0 from 0 <= k0 < job.K by DEPTH:
-        depth = min(DEPTH, job.K - k0)
-        tile.depth = depth
-        for i from 0 <= i < rows by tile_rows:
-            pack(job, &job.a, job.a.column, job.a.row, depth, min(tile_rows, rows - i), tile_rows,
-                 job.a.data + ((i0 + i) * job.a.row + k0 * job.a.column) * itemsize, offsets, a + i * depth * itemsize)
-        for j from j_start <= j < j_stop by width:
-            columns = min(width, j_stop - j)
-            vectors = (columns + lanes - 1) // lanes
-            pack(job, &job.b, job.b.row, job.b.column, depth, columns, width,
-                 job.b.data + (k0 * job.b.row + j * job.b.column) * itemsize, offsets, b)
-            for i from 0 <= i < rows by tile_rows:
-                tile.weights = a + i * depth * itemsize
-                for v in range(vectors):
-                    tile.source[v] = b + v * lanes * itemsize
-                    tile.output[v] = job.c + ((i0 + i) * job.N + j + v * lanes) * itemsize
-                    tile.count[v] = min(lanes, columns - v * lanes)
-                kernel.correlate_tile(&tile, min(tile_rows, rows - i), vectors)
+        offsets[k0] = k0 * width
+    for i0 from tiles * row // job.row_shares * tile_rows <= i0 < i_stop by MOST_ROWS:
+        rows = min(MOST_ROWS, i_stop - i0)
+        for k0 from 0 <= k0 < job.K by DEPTH:
+            depth = min(DEPTH, job.K - k0)
+            tile.depth = depth
+            tile.accumulate = k0 > 0 or job.bias != NULL
+            for i from 0 <= i < rows by step:
+                pack(job, job.a.column, job.a.row, depth, min(step, rows - i), tile_rows,
+                     job.a.data + ((i0 + i) * job.a.row + k0 * job.a.column) * itemsize, a + i * depth * itemsize)
+            for group from j_start <= group < j_stop by GROUP * width:
+                pack(job, job.b.row, job.b.column, depth, min(GROUP * width, j_stop - group), width,
+                     job.b.data + (k0 * job.b.row + group * job.b.column) * itemsize, b)
+                for j from group <= j < min(j_stop, group + GROUP * width) by width:
+                    columns = min(width, j_stop - j)
+                    vectors = parts(columns, lanes)
+                    panel = b + (j - group) * depth * itemsize
+                    c = job.c + (i0 * job.N + j) * itemsize
+                    if k0 == 0 and job.bias != NULL:
+                        for i in range(rows):
+                            memcpy(c + i * job.N * itemsize, job.bias + j * itemsize, columns * itemsize)
+                    for v in range(vectors):
+                        tile.source[v] = panel + v * lanes * itemsize
+                        tile.count[v] = min(lanes, columns - v * lanes)
+                    for i from 0 <= i < rows by tile_rows:
+                        tile.weights = a + i * depth * itemsize
+                        for v in range(vectors):
+                            tile.output[v] = c + (i * job.N + v * lanes) * itemsize
+                        kernel.correlate_tile(&tile, min(tile_rows, rows - i), vectors)
+
+
+cdef Py_ssize_t a_bytes(const Product *job) noexcept nogil:
+    cdef Py_ssize_t tile_rows = job.kernel.tile_rows
+    cdef Py_ssize_t rows = min(MOST_ROWS, parts(parts(job.M, tile_rows), job.row_shares) * tile_rows)
+    return parts((rows + tile_rows) * min(DEPTH, job.K) * job.itemsize, 64) * 64
 
 
 cdef int product(Product *job) noexcept nogil:
@@ -90,20 +129,22 @@ cdef int product(Product *job) noexcept nogil:
     cdef unsigned int mode = 0
     if job.M == 0 or job.N == 0:
         return 0
-    job.row_blocks = (job.M + BLOCK_ROWS - 1) // BLOCK_ROWS
-    job.column_blocks = (job.N + BLOCK_PANELS * width - 1) // (BLOCK_PANELS * width)
-    tasks = job.row_blocks * job.column_blocks
-    threads = <int> min(threads_for(<double> job.M * job.N * job.K), tasks)
-    a_thread = (2 * DEPTH * sizeof(Py_ssize_t)
-                + ((BLOCK_ROWS + job.kernel.tile_rows) * DEPTH + width * (DEPTH + 1)) * job.itemsize + 63) // 64 * 64
+    share_out(job, threads_for(<double> job.M * job.N * job.K))
+    tasks = job.row_shares * job.column_shares
+    threads = <int> tasks
+    a_thread = (DEPTH * sizeof(Py_ssize_t) + a_bytes(job)
+                + parts((min(GROUP, parts(job.N, width)) * min(DEPTH, job.K) + 1) * width * job.itemsize, 64) * 64)
     workspace = <char *> allocate(threads * a_thread)
     if workspace == NULL:
         return -1
-    with parallel(num_threads=threads):
-        mode = enter_team()
-        for task in prange(tasks, schedule="static"):
-            run_task(job, task, workspace + threadid() * a_thread)
-        leave_team(mode)
+    if threads == 1:                     # a team of one would cost as much as a small layer
+        run_task(job, 0, workspace)
+    else:
+        with parallel(num_threads=threads):
+            mode = enter_team()
+            for task in prange(tasks, schedule="static"):
+                run_task(job, task, workspace + threadid() * a_thread)
+            leave_team(mode)
     release(workspace)
     return 0
 

@@ -30,6 +30,8 @@ cdef int start_axes(const Layer *layer, Axis *rows, Axis *columns) noexcept nogi
 cdef void describe_correlation(const Layer *layer, Correlation *job) noexcept nogil
 cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil
 cdef void describe_channels(const Layer *layer, Channels *job) noexcept nogil
+cdef void pack_block(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
+                     const Py_ssize_t *offsets, Py_ssize_t width, Py_ssize_t block, char *packed) noexcept nogil
 cdef void pack_weights(const Correlation *job, const char *weights, Py_ssize_t row_stride, Py_ssize_t group_stride,
                        const Py_ssize_t *offsets, Py_ssize_t width, char *packed) noexcept nogil
 cdef bint needs_phases(const Shape *shape) noexcept nogil

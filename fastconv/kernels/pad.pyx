@@ -79,25 +79,36 @@ cdef int origins(const Axis *axis, int mode, Py_ssize_t i, Range *ranges) noexce
     return kept
 
 
-cdef Py_ssize_t line_start(const Pad *job, Py_ssize_t line) noexcept nogil:
-    """Where in the image the line of the padded image begins; -1 for a line of fillers."""
-    cdef Py_ssize_t at, start = 0, step = job.axis[job.axes - 1].size
+cdef Py_ssize_t outer_start(const Pad *job, Py_ssize_t rest) noexcept nogil:
+    """Where in the image the lines begin that have the places of `rest` on all axes but the two last; -1 for fillers."""
+    cdef Py_ssize_t at, start = 0, step = job.axis[job.axes - 1].size * job.axis[job.axes - 2].size
     cdef int k
-    for k in range(job.axes - 2, -1, -1):
-        at = place(&job.axis[k], job.mode, line % job.axis[k].padded)
+    for k in range(job.axes - 3, -1, -1):
+        at = place(&job.axis[k], job.mode, rest % job.axis[k].padded)
         if at < 0:
             return -1
         start += at * step
         step *= job.axis[k].size
-        line //= job.axis[k].padded
+        rest //= job.axis[k].padded
     return start
 
 
 cdef void pad_some(const Pad *job, Py_ssize_t first, const char *source, char *target) noexcept nogil:
     cdef Py_ssize_t starts[LINES]
-    cdef Py_ssize_t k, lines = min(LINES, job.padded_lines - first), width = job.axis[job.axes - 1].padded
-    for k in range(lines):
-        starts[k] = line_start(job, first + k)
+    cdef const Axis *rows = &job.axis[job.axes - 2]
+    cdef Py_ssize_t k, at, row, rest, outer, lines = min(LINES, job.padded_lines - first), width = job.axis[job.axes - 1].padded
+    if job.axes == 1:
+        starts[0] = 0
+    else:
+        row, rest = first % rows.padded, first // rows.padded
+        outer = outer_start(job, rest)
+        for k in range(lines):
+            at = place(rows, job.mode, row)
+            starts[k] = outer + at * job.axis[job.axes - 1].size if outer >= 0 and at >= 0 else -1
+            row += 1
+            if row == rows.padded and k + 1 < lines:
+                row, rest = 0, rest + 1
+                outer = outer_start(job, rest)
     job.kernel.pad_lines(lines, starts, job.low, job.start, job.count, width, job.sides, job.filler, source,
                          target + first * width * job.itemsize)
 

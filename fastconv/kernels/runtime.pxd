@@ -57,6 +57,7 @@ cdef extern from "registry.h" nogil:
         void (*weight_sums)(Py_ssize_t, const void *, void *) noexcept nogil
         void (*pack_rows)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
         void (*pack_gather)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const Py_ssize_t *, void *) noexcept nogil
+        void (*pack_lines)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
         void (*pack_panel)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, Py_ssize_t, const fc_segment *, void *) noexcept nogil
         void (*copy_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*add_strided)(Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil

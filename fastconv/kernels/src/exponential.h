@@ -1,7 +1,7 @@
 /* exp in vectors, and what follows from it: e^x - 1, the sigmoid, the hyperbolic tangent.
  *
- * x = n ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial in r, and the scaling by 2^n in two steps so that results near the ends of
- * the range round once (Muller, Elementary Functions, 3rd ed., section 11.4). exp is within 1 ULP, the others within 5. */
+ * x = n ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial in r, and a scaling by 2^n that rounds results near the ends of the range once
+ * (Muller, Elementary Functions, 3rd ed., section 11.4). exp is within 1 ULP, the others within 5. */
 #ifndef FC_EXPONENTIAL_H
 #define FC_EXPONENTIAL_H
 
@@ -15,7 +15,7 @@
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define ROUNDER 0x1.8p52
 #define EXPONENT_SHIFT 52
-#define EXPONENT_BIAS 1023
+#define SMALL 0x1p-128
 #else
 #define EXP_TERMS 7
 #define EXP_HIGH 89.0f
@@ -24,17 +24,15 @@
 #define LN2_LOW 0x1.7f7d1cp-20f
 #define ROUNDER 0x1.8p23f
 #define EXPONENT_SHIFT 23
-#define EXPONENT_BIAS 127
+#define SMALL 0x1p-64f
 #endif
 
-FC_INLINE vec power_of_two(mask n) { return from_bits((n + EXPONENT_BIAS) << EXPONENT_SHIFT); }
-
-/* The integer n nearest to x / ln 2; returns r + low for x = n ln 2 + r. */
-FC_INLINE vec exponent_of(vec x, vec low, mask *n) {
+/* Writes x = n ln 2 + r. Returns r; n, the integer nearest to x / ln 2, stands in the low bits of `n`. */
+FC_INLINE vec split_exponent(vec x, mask *n) {
     const vec shifted = x * broadcast((real)0x1.71547652b82fep+0) + broadcast(ROUNDER);
     const vec whole = shifted - broadcast(ROUNDER);
-    *n = as_bits(shifted) - as_bits(broadcast(ROUNDER));
-    return (x - whole * broadcast(LN2_HIGH)) - whole * broadcast(LN2_LOW) + low;
+    *n = as_bits(shifted);
+    return (x - whole * broadcast(LN2_HIGH)) - whole * broadcast(LN2_LOW);
 }
 
 /* e^r - 1 for small r: the small terms first, so that one rounding decides. */
@@ -47,36 +45,49 @@ FC_INLINE vec taylor(vec r) {
     return tail * r * r + r;
 }
 
-/* e^(x + low), where low is what x lost to rounding. */
-FC_INLINE vec exponential_of(vec x, vec low) {
-    x = pick(FC_MASK(x > broadcast(EXP_HIGH)), broadcast(EXP_HIGH), x); /* a NaN compares false and stays */
-    x = pick(FC_MASK(x < broadcast(EXP_LOW)), broadcast(EXP_LOW), x);
-    mask n;
-    const vec value = taylor(exponent_of(x, low, &n)) + broadcast(1);
-    const mask half = n >> 1;
-    return value * power_of_two(half) * power_of_two(n - half);
+/* value * 2^n for a value near one: by 2^n / factor, which the factor, a power of two, keeps within its range, then by the factor, which
+ * rounds a denormal result, once. A NaN stays one, whatever stands in n. */
+FC_INLINE vec scaled(vec value, mask n, vec factor) {
+    return value * from_bits((n << EXPONENT_SHIFT) + (2 * as_bits(broadcast(1)) - as_bits(factor))) * factor;
 }
 
-FC_INLINE vec exponential(vec x) { return exponential_of(x, broadcast(0)); }
+/* e^x for EXP_LOW <= x <= 0, or NaN. */
+FC_INLINE vec exponential_in_range(vec x) {
+    mask n;
+    const vec r = split_exponent(x, &n);
+    return scaled(taylor(r) + broadcast(1), n, broadcast(SMALL));
+}
+
+/* e^x for x <= 0: all that most functions need. */
+FC_INLINE vec exponential(vec x) { return exponential_in_range(larger(broadcast(EXP_LOW), x)); }
+
+/* e^x for any x. */
+FC_INLINE vec exponential_of_any(vec x) {
+    mask n;
+    x = larger(broadcast(EXP_LOW), x);
+    x = pick(FC_MASK(x > broadcast(EXP_HIGH)), broadcast(EXP_HIGH), x);
+    const vec value = taylor(split_exponent(x, &n)) + broadcast(1);
+    return scaled(value, n, pick(FC_MASK(x > broadcast(0)), broadcast(1 / SMALL), broadcast(SMALL)));
+}
 
 /* e^x - 1 for x <= 0, of the sign of x even where x is zero. */
 FC_INLINE vec exponential_less_one(vec x) {
-    const vec low = broadcast(-40); /* the result is -1 from there on */
     mask n;
-    const vec value = taylor(exponent_of(pick(FC_MASK(x < low), low, x), broadcast(0), &n)), scale = power_of_two(n);
-    return with_sign(value * scale + (scale - broadcast(1)), x);
+    const vec r = split_exponent(larger(broadcast(-40), x), &n); /* the result is -1 from there on */
+    const vec scale = from_bits((n << EXPONENT_SHIFT) + as_bits(broadcast(1)));
+    return with_sign(taylor(r) * scale + (scale - broadcast(1)), x);
 }
 
 /* 1 / (1 + e^-x), and what it lacks to one: from e^-|x|, so that neither loses its small values. */
 FC_INLINE vec sigmoid_and_rest(vec x, vec *rest) {
-    const vec e = exponential(broadcast(0) - magnitude(x)), large = broadcast(1) / (broadcast(1) + e), small = e * large;
+    const vec e = exponential(with_sign(magnitude(x), broadcast(-1))), large = broadcast(1) / (broadcast(1) + e), small = e * large;
     const mask negative = FC_MASK(x < broadcast(0));
     *rest = pick(negative, large, small);
     return pick(negative, small, large);
 }
 
 FC_INLINE vec sigmoid(vec x) {
-    const vec e = exponential(broadcast(0) - magnitude(x));
+    const vec e = exponential(with_sign(magnitude(x), broadcast(-1)));
     return pick(FC_MASK(x < broadcast(0)), e, broadcast(1)) / (broadcast(1) + e);
 }
 

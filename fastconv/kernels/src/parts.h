@@ -11,11 +11,13 @@ FC_INLINE void give(real *p, vec v, ptrdiff_t left) {
     else store_part(p, v, left);
 }
 
+/* In pairs: shorter than one after the other. */
 FC_INLINE real sum_of_lanes(vec v) {
-    real lanes[VL_ELEMENTS], sum = 0;
+    real lanes[VL_ELEMENTS];
     store(lanes, v);
-    for (ptrdiff_t lane = 0; lane < VL; lane++) sum += lanes[lane];
-    return sum;
+    FC_UNROLL for (ptrdiff_t half = VL / 2; half > 0; half /= 2)
+        FC_UNROLL for (ptrdiff_t lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
+    return lanes[0];
 }
 
 /* Vectors that are added up before a sum of sums takes over, so that of many terms each meets few roundings. */

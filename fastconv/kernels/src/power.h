@@ -76,7 +76,7 @@ FC_INLINE vec power(vec x, double exponent) {
     } else {
         const vec product = logarithm(x) * broadcast((real)exponent);
         far |= FC_MASK(product > broadcast(MOST_EXPONENT)) | FC_MASK(product < broadcast(-MOST_EXPONENT));
-        result = exponential(product);
+        result = exponential_of_any(product);
     }
     if (!any_lane(far)) return result;
     real lanes[VL_ELEMENTS];

@@ -18,6 +18,11 @@ FC_INLINE ptrdiff_t clamp_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > VL
 /* `column`: the first tap of the first output; W: the row's length. */
 FC_INLINE row_span span_of(const int stride, const int taps, ptrdiff_t column, ptrdiff_t W) {
     row_span span = {.whole = 1};
+    if (column >= 0 && column + (stride == 1 ? VL + taps - 1 : 2 * VL + (taps == 3)) <= W) { /* nearly all */
+        FC_UNROLL for (int j = 0; j < ROW_LOADS; j++)
+            span.start[j] = column + (stride == 1 ? j : j * VL), span.low[j] = 0, span.high[j] = VL;
+        return span;
+    }
     for (int j = 0; j < (stride == 1 ? taps : 3); j++) {
         const ptrdiff_t x = column + (stride == 1 ? j : j * VL);
         span.start[j] = x;

@@ -42,48 +42,54 @@ enum {
 #undef FC_ELEMENTWISE
 };
 
+/* The end of an array goes through the same loop, as a vector of its own. */
 void FC_NAME(map_forward)(int function, ptrdiff_t count, const void *input, double parameter, void *output) {
+    const ptrdiff_t whole = count / VL * VL, rest = count - whole;
     const real *from = input;
     const vec a = broadcast((real)parameter);
     real *to = output;
-    ptrdiff_t i = 0;
     (void)a;
     switch (function) {
-#define FC_ELEMENTWISE(name, work, forward, backward)           \
-    case WHICH_##name:                                          \
-        for (; i + VL <= count; i += VL) {                      \
-            const vec x = load(from + i);                       \
-            store(to + i, forward);                             \
-        }                                                       \
-        if (i < count) {                                        \
-            const vec x = load_part(from + i, count - i);       \
-            store_part(to + i, forward, count - i);             \
-        }                                                       \
+#define FC_ELEMENTWISE(name, work, forward, backward)  \
+    case WHICH_##name:                                 \
+        for (ptrdiff_t i = 0; i < whole; i += VL) {    \
+            const vec x = load(from + i);              \
+            store(to + i, forward);                    \
+        }                                              \
         break;
 #include "elementwise.def"
 #undef FC_ELEMENTWISE
     }
+    if (rest) {
+        real part[VL_ELEMENTS];
+        store(part, load_part(from + whole, rest));
+        FC_NAME(map_forward)(function, VL, part, parameter, part);
+        store_part(to + whole, load(part), rest);
+    }
 }
 
 void FC_NAME(map_backward)(int function, ptrdiff_t count, const void *gradient, const void *kept, double parameter, void *output) {
+    const ptrdiff_t whole = count / VL * VL, rest = count - whole;
     const real *from = gradient, *beside = kept;
     const vec a = broadcast((real)parameter);
     real *to = output;
-    ptrdiff_t i = 0;
     switch (function) {
-#define FC_ELEMENTWISE(name, work, forward, backward)                                           \
-    case WHICH_##name:                                                                          \
-        for (; i + VL <= count; i += VL) {                                                      \
-            const vec g = load(from + i), x = load(beside + i);                                 \
-            store(to + i, backward);                                                            \
-        }                                                                                       \
-        if (i < count) {                                                                        \
-            const vec g = load_part(from + i, count - i), x = load_part(beside + i, count - i); \
-            store_part(to + i, backward, count - i);                                            \
-        }                                                                                       \
+#define FC_ELEMENTWISE(name, work, forward, backward)          \
+    case WHICH_##name:                                         \
+        for (ptrdiff_t i = 0; i < whole; i += VL) {            \
+            const vec g = load(from + i), x = load(beside + i); \
+            store(to + i, backward);                           \
+        }                                                      \
         break;
 #include "elementwise.def"
 #undef FC_ELEMENTWISE
+    }
+    if (rest) {
+        real part[VL_ELEMENTS], other[VL_ELEMENTS];
+        store(part, load_part(from + whole, rest));
+        store(other, load_part(beside + whole, rest));
+        FC_NAME(map_backward)(function, VL, part, other, parameter, part);
+        store_part(to + whole, load(part), rest);
     }
 }
 

@@ -66,34 +66,20 @@ FC_INLINE void row_sums(ptrdiff_t count, const real *g, const real *x, const rea
     }
 }
 
+/* The gradient of one row; weight_sums (or NULL) += gradient * (x - mean) / deviation, bias_sums (or NULL) += gradient. */
 FC_INLINE void row_gradient(ptrdiff_t count, const real *g, const real *x, const real *w, double mean, double inverse, double plain,
-                            double moved, real *to) {
+                            double moved, real *to, real *weight_sums, real *bias_sums) {
     const real center = (real)mean;
     const double rest = isfinite(center) ? center - mean : 0; /* x - mean is (x - center) + rest */
     const double slope = -inverse * inverse * inverse * (moved + rest * plain) / (double)count;
     const vec middle = broadcast(center), own = broadcast((real)inverse), factor = broadcast((real)slope);
-    const vec shift = broadcast((real)(rest * slope - inverse * plain / (double)count));
+    const vec shift = broadcast((real)(rest * slope - inverse * plain / (double)count)), lost = broadcast((real)(rest * inverse));
     for (ptrdiff_t i = 0; i < count; i += VL) {
         const ptrdiff_t left = count - i;
-        const vec here = w ? load_some(g + i, left) * load_some(w + i, left) : load_some(g + i, left);
-        const vec y = here * own + ((load_some(x + i, left) - middle) * factor + shift);
-        store_some(to + i, y, left);
-    }
-}
-
-/* weight_sums += gradient * (x - mean) / deviation, bias_sums += gradient. */
-FC_INLINE void add_row(ptrdiff_t count, const real *g, const real *x, double mean, double inverse, real *weight_sums, real *bias_sums) {
-    const real center = (real)mean;
-    const vec middle = broadcast(center), scale = broadcast((real)inverse);
-    const vec rest = broadcast(isfinite(center) ? (real)((center - mean) * inverse) : 0);
-    for (ptrdiff_t i = 0; i < count; i += VL) {
-        const ptrdiff_t left = count - i;
-        const vec here = load_some(g + i, left);
-        vec a = broadcast(0), b = broadcast(0);
-        if (weight_sums) a = load_some(weight_sums + i, left) + here * ((load_some(x + i, left) - middle) * scale + rest);
-        if (bias_sums) b = load_some(bias_sums + i, left) + here;
-        if (weight_sums) store_some(weight_sums + i, a, left);
-        if (bias_sums) store_some(bias_sums + i, b, left);
+        const vec given = load_some(g + i, left), distance = load_some(x + i, left) - middle;
+        if (to) store_some(to + i, (w ? given * load_some(w + i, left) : given) * own + (distance * factor + shift), left);
+        if (weight_sums) store_some(weight_sums + i, load_some(weight_sums + i, left) + given * (distance * own + lost), left);
+        if (bias_sums) store_some(bias_sums + i, load_some(bias_sums + i, left) + given, left);
     }
 }
 
@@ -106,20 +92,14 @@ void FC_NAME(normalize_rows_gradient)(ptrdiff_t rows, ptrdiff_t count, ptrdiff_t
     for (ptrdiff_t r = 0; r < rows; r++) {
         const real *g = (const real *)gradient + r * row, *x = (const real *)source + r * row;
         const ptrdiff_t at = group * row;
-        if (target) {
-            const real *w = weight ? (const real *)weight + at : NULL;
-            real *to = (real *)target + r * row;
-            double plain, moved;
-            if (w) {
-                row_sums(count, g, x, w, (real)mean[r], &plain, &moved);
-                row_gradient(count, g, x, w, mean[r], inverse[r], plain, moved, to);
-            } else {
-                row_sums(count, g, x, NULL, (real)mean[r], &plain, &moved);
-                row_gradient(count, g, x, NULL, mean[r], inverse[r], plain, moved, to);
-            }
-        }
+        const real *w = weight ? (const real *)weight + at : NULL;
+        real *to = target ? (real *)target + r * row : NULL;
         real *a = weight_sums ? (real *)weight_sums + at : NULL, *b = bias_sums ? (real *)bias_sums + at : NULL;
-        if (a || b) add_row(count, g, x, mean[r], inverse[r], a, b);
+        double plain = 0, moved = 0;
+        if (to && w) row_sums(count, g, x, w, (real)mean[r], &plain, &moved);
+        else if (to) row_sums(count, g, x, NULL, (real)mean[r], &plain, &moved);
+        if (to && w && a && b) row_gradient(count, g, x, w, mean[r], inverse[r], plain, moved, to, a, b);
+        else row_gradient(count, g, x, w, mean[r], inverse[r], plain, moved, to, a, b);
         if (++group == groups) group = 0;
     }
 }

@@ -1,5 +1,6 @@
 /* Packing and moving: the transposes and copies that bring operands into the order in which a tile reads them. */
 #include "shuffle.h"
+#include "tiles.h"
 #include "transpose.h"
 
 /* packed[k * width + i] = source[i * row_stride + k] for i < rows; zero for rows <= i < width. */
@@ -22,9 +23,27 @@ void FC_NAME(pack_gather)(ptrdiff_t depth, ptrdiff_t rows, ptrdiff_t width, cons
     real *to = packed;
     for (ptrdiff_t k = 0; k < depth; k++, to += width) {
         const real *tap = from + offsets[k];
-        if (row_stride == 1) memcpy(to, tap, (size_t)rows * sizeof(real));
+        if (row_stride == 1 && rows == TILE_ROWS) memcpy(to, tap, TILE_ROWS * sizeof(real));
+        else if (row_stride == 1) memcpy(to, tap, (size_t)rows * sizeof(real));
         else for (ptrdiff_t i = 0; i < rows; i++) to[i] = tap[i * row_stride];
         for (ptrdiff_t i = rows; i < width; i++) to[i] = 0;
+    }
+}
+
+/* The rows of a matrix, `count` elements that lie together, in blocks of `width` columns: packed[(i / width * depth + k) * width + i % width] =
+ * source[k * row_stride + i], zero for what is beyond count. The width is a tile's: its rows, or its vectors. */
+void FC_NAME(pack_lines)(ptrdiff_t depth, ptrdiff_t count, ptrdiff_t width, const void *source, ptrdiff_t row_stride, void *packed) {
+    const real *from = source;
+    for (ptrdiff_t k = 0; k < depth; k++, from += row_stride) {
+        real *to = (real *)packed + k * width;
+        ptrdiff_t i = 0;
+        if (width == TILE_ROWS)
+            for (; i + TILE_ROWS <= count; i += TILE_ROWS, to += depth * width) memcpy(to, from + i, TILE_ROWS * sizeof(real));
+        else
+            for (; i + width <= count; i += width, to += depth * width)
+                for (ptrdiff_t j = 0; j < width; j += VL) store(to + j, load(from + i + j));
+        if (i < count)
+            for (ptrdiff_t j = 0; j < width; j++) to[j] = i + j < count ? from[i + j] : 0;
     }
 }
 

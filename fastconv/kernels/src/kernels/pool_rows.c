@@ -5,6 +5,7 @@
 #include "row_taps.h"
 
 enum { MAXIMUM, ARGMAXIMUM, MEAN };
+enum { RUN_ROWS = 16 }; /* vectors of results between two looks for doubts */
 
 typedef struct {
     ptrdiff_t KH, rows, columns, H, W, top, left;
@@ -31,10 +32,9 @@ FC_INLINE int any(mask m, ptrdiff_t lanes) {
     return found != 0;
 }
 
-/* False where a NaN may be among the taps and `careful` is off: then the maximum has to be taken again with care. */
-FC_INLINE int maximum_strip(const int stride, const int KW, const int whole, const int careful, const plane_of *t, const row_span *span,
-                            ptrdiff_t column) {
-    mask doubt = mask_of(0);
+/* Not `careful`: doubt where a NaN may be among the taps; then the maximum has to be taken again with care. */
+FC_INLINE mask maximum_strip(const int stride, const int KW, const int whole, const int careful, const plane_of *t, const row_span *span,
+                             ptrdiff_t column, mask doubt) {
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const ptrdiff_t y = t->top + r * stride;
         vec best = broadcast(-INFINITY), total = broadcast(0), pixels[MOST_TAPS];
@@ -52,7 +52,7 @@ FC_INLINE int maximum_strip(const int stride, const int KW, const int whole, con
         if (!careful) doubt |= FC_MASK(total != total);
         put(best, t->output + r * t->columns + column, t->columns - column);
     }
-    return careful || !any(doubt, t->columns - column);
+    return doubt;
 }
 
 /* False where a window holds nothing above minus infinity and `careful` is off. */
@@ -105,12 +105,27 @@ FC_INLINE void mean_strip(const int stride, const int KW, const int whole, const
 }
 
 FC_INLINE void plane(const int operation, const int stride, const int KW, const plane_of *t) {
+    if (operation == MAXIMUM) {
+        const ptrdiff_t run = (t->rows < RUN_ROWS ? RUN_ROWS / t->rows : 1) * VL; /* looking for doubts takes as long as some rows */
+        for (ptrdiff_t first = 0; first < t->columns; first += run) {
+            const ptrdiff_t end = first + run < t->columns ? first + run : t->columns;
+            mask doubt = mask_of(0);
+            for (ptrdiff_t column = first; column < end; column += VL) {
+                const row_span span = span_of(stride, KW, t->left + column * stride, t->W);
+                doubt = span.whole ? maximum_strip(stride, KW, 1, 0, t, &span, column, doubt)
+                                   : maximum_strip(stride, KW, 0, 0, t, &span, column, doubt);
+            }
+            if (any(doubt, VL))
+                for (ptrdiff_t column = first; column < end; column += VL) {
+                    const row_span span = span_of(stride, KW, t->left + column * stride, t->W);
+                    maximum_strip(stride, KW, 0, 1, t, &span, column, doubt);
+                }
+        }
+        return;
+    }
     for (ptrdiff_t column = 0; column < t->columns; column += VL) {
         const row_span span = span_of(stride, KW, t->left + column * stride, t->W);
-        if (operation == MAXIMUM) {
-            if (!(span.whole ? maximum_strip(stride, KW, 1, 0, t, &span, column) : maximum_strip(stride, KW, 0, 0, t, &span, column)))
-                maximum_strip(stride, KW, 0, 1, t, &span, column);
-        } else if (operation == ARGMAXIMUM) {
+        if (operation == ARGMAXIMUM) {
             if (!(span.whole ? argmaximum_strip(stride, KW, 1, 0, t, &span, column)
                              : argmaximum_strip(stride, KW, 0, 0, t, &span, column)))
                 argmaximum_strip(stride, KW, 0, 1, t, &span, column);

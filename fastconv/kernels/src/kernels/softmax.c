@@ -8,14 +8,15 @@ enum { MAX_COLUMNS = 32 }; /* vectors of columns that are worked on at once */
 FC_INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 FC_INLINE real row_top(ptrdiff_t count, const real *row) {
-    real lanes[VL_ELEMENTS], top;
     vec best = broadcast(-(real)INFINITY);
     /* A NaN is passed over here; the sum will find it. */
     for (ptrdiff_t i = 0; i < count; i += VL) best = larger(take_or(row + i, count - i, -(real)INFINITY), best);
+    real lanes[VL_ELEMENTS];
     store(lanes, best);
-    top = lanes[0];
-    for (ptrdiff_t lane = 1; lane < VL; lane++) top = lanes[lane] > top ? lanes[lane] : top;
-    return top;
+    FC_UNROLL for (ptrdiff_t half = VL / 2; half > 0; half /= 2)
+        FC_UNROLL for (ptrdiff_t lane = 0; lane < half; lane++)
+            lanes[lane] = lanes[lane] > lanes[lane + half] ? lanes[lane] : lanes[lane + half];
+    return lanes[0];
 }
 
 void FC_NAME(softmax_row)(int logarithmic, ptrdiff_t count, const void *input, void *output) {
@@ -59,25 +60,28 @@ void FC_NAME(softmax_row_backward)(int logarithmic, ptrdiff_t count, const void 
     const vec sum = broadcast(sum_of_lanes(total));
     for (ptrdiff_t i = 0; i < count; i += VL) {
         const vec slope = take(g + i, count - i), v = take(y + i, count - i);
-        give(to + i, logarithmic ? slope - exponential(v) * sum : (slope - sum) * v, count - i);
+        give(to + i, logarithmic ? slope - exponential_of_any(v) * sum : (slope - sum) * v, count - i);
     }
 }
 
+/* What is left from vector j on; where all vectors are whole the compiler need not ask. */
+#define LEFT (whole ? VL : columns - j * VL)
+
 /* The same down each of `columns` columns of a matrix with n rows, `step` elements apart (`output_step` in the output). */
-static void columns_forward(int logarithmic, ptrdiff_t n, ptrdiff_t columns, const real *from, ptrdiff_t step, real *to,
+FC_INLINE void columns_forward(int logarithmic, int whole, ptrdiff_t n, ptrdiff_t columns, const real *from, ptrdiff_t step, real *to,
                             ptrdiff_t output_step) {
-    const ptrdiff_t vectors = (columns + VL - 1) / VL;
+    const ptrdiff_t vectors = whole ? columns / VL : (columns + VL - 1) / VL;
     vec top[MAX_COLUMNS], sum[MAX_COLUMNS], total[MAX_COLUMNS];
     exact_sum exact[MAX_COLUMNS];
     for (ptrdiff_t j = 0; j < vectors; j++) top[j] = broadcast(-(real)INFINITY), exact[j].value = exact[j].lost = broadcast(0);
     for (ptrdiff_t k = 0; k < n; k++)
-        for (ptrdiff_t j = 0; j < vectors; j++) top[j] = larger(take(from + k * step + j * VL, columns - j * VL), top[j]);
+        for (ptrdiff_t j = 0; j < vectors; j++) top[j] = larger(take(from + k * step + j * VL, LEFT), top[j]);
     for (ptrdiff_t start = 0; start < n; start += BLOCK) {
         for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
         for (ptrdiff_t k = start; k < smaller(n, start + BLOCK); k++)
             for (ptrdiff_t j = 0; j < vectors; j++) {
-                const vec term = exponential(take(from + k * step + j * VL, columns - j * VL) - top[j]);
-                if (!logarithmic) give(to + k * output_step + j * VL, term, columns - j * VL);
+                const vec term = exponential(take(from + k * step + j * VL, LEFT) - top[j]);
+                if (!logarithmic) give(to + k * output_step + j * VL, term, LEFT);
                 sum[j] += term;
             }
         for (ptrdiff_t j = 0; j < vectors; j++) add_exactly(&exact[j], sum[j]);
@@ -86,43 +90,52 @@ static void columns_forward(int logarithmic, ptrdiff_t n, ptrdiff_t columns, con
     for (ptrdiff_t k = 0; k < n; k++)
         for (ptrdiff_t j = 0; j < vectors; j++) {
             real *place = to + k * output_step + j * VL;
-            const ptrdiff_t left = columns - j * VL;
+            const ptrdiff_t left = LEFT;
             if (logarithmic) give(place, (take(from + k * step + j * VL, left) - top[j]) - total[j], left);
             else give(place, take(place, left) / total[j], left);
         }
 }
 
-static void columns_backward(int logarithmic, ptrdiff_t n, ptrdiff_t columns, ptrdiff_t step, const real *g, const real *y, real *to) {
-    const ptrdiff_t vectors = (columns + VL - 1) / VL;
+FC_INLINE void columns_backward(int logarithmic, int whole, ptrdiff_t n, ptrdiff_t columns, ptrdiff_t step, const real *g, const real *y,
+                                real *to) {
+    const ptrdiff_t vectors = whole ? columns / VL : (columns + VL - 1) / VL;
     vec total[MAX_COLUMNS], sum[MAX_COLUMNS];
     for (ptrdiff_t j = 0; j < vectors; j++) total[j] = broadcast(0);
     for (ptrdiff_t start = 0; start < n; start += BLOCK) {
         for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
         for (ptrdiff_t k = start; k < smaller(n, start + BLOCK); k++)
             for (ptrdiff_t j = 0; j < vectors; j++) {
-                const ptrdiff_t at = k * step + j * VL, left = columns - j * VL;
+                const ptrdiff_t at = k * step + j * VL, left = LEFT;
                 sum[j] += logarithmic ? take(g + at, left) : take(g + at, left) * take(y + at, left);
             }
         for (ptrdiff_t j = 0; j < vectors; j++) total[j] += sum[j];
     }
     for (ptrdiff_t k = 0; k < n; k++)
         for (ptrdiff_t j = 0; j < vectors; j++) {
-            const ptrdiff_t at = k * step + j * VL, left = columns - j * VL;
+            const ptrdiff_t at = k * step + j * VL, left = LEFT;
             const vec slope = take(g + at, left), v = take(y + at, left);
-            give(to + at, logarithmic ? slope - exponential(v) * total[j] : (slope - total[j]) * v, left);
+            give(to + at, logarithmic ? slope - exponential_of_any(v) * total[j] : (slope - total[j]) * v, left);
         }
 }
 
 void FC_NAME(softmax_columns)(int logarithmic, ptrdiff_t n, ptrdiff_t columns, const void *input, ptrdiff_t step, void *output,
                               ptrdiff_t output_step) {
-    for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL)
-        columns_forward(logarithmic, n, smaller(columns - j, MAX_COLUMNS * VL), (const real *)input + j, step, (real *)output + j,
-                        output_step);
+    for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL) {
+        const ptrdiff_t here = smaller(columns - j, MAX_COLUMNS * VL);
+        const real *from = (const real *)input + j;
+        real *to = (real *)output + j;
+        if (here % VL) columns_forward(logarithmic, 0, n, here, from, step, to, output_step);
+        else columns_forward(logarithmic, 1, n, here, from, step, to, output_step);
+    }
 }
 
 void FC_NAME(softmax_columns_backward)(int logarithmic, ptrdiff_t n, ptrdiff_t columns, ptrdiff_t step, const void *gradient,
                                        const void *value, void *output) {
-    for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL)
-        columns_backward(logarithmic, n, smaller(columns - j, MAX_COLUMNS * VL), step, (const real *)gradient + j, (const real *)value + j,
-                         (real *)output + j);
+    for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL) {
+        const ptrdiff_t here = smaller(columns - j, MAX_COLUMNS * VL);
+        const real *g = (const real *)gradient + j, *y = (const real *)value + j;
+        real *to = (real *)output + j;
+        if (here % VL) columns_backward(logarithmic, 0, n, here, step, g, y, to);
+        else columns_backward(logarithmic, 1, n, here, step, g, y, to);
+    }
 }
