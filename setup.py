@@ -31,9 +31,15 @@ if not WINDOWS:
     BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"]
     # Nothing unwinds through C: the tables for it would only make the wheel larger.
     BASE_FLAGS += ["-g"] if DEBUG else ["-g0", "-fno-asynchronous-unwind-tables"]
-# Drivers call kernels and hold no loop over elements: -O3, aligned branches and a second table of what Python exports
-# would only make the wheel larger.
-DRIVER_FLAGS = [] if WINDOWS else ["-O2", "-fno-plt", "-fno-align-functions", "-fno-align-jumps", "-fno-align-loops"]
+# Drivers call kernels and hold no loop over elements: -O3, vectorised loops, aligned branches, copies of what several
+# ways compute, and a second table of what Python exports would only make the wheel larger.
+DRIVER_FLAGS = ["-O2", "-fno-plt", "-fno-align-functions", "-fno-align-jumps", "-fno-align-loops"]
+DRIVER_FLAGS += ["-fno-tree-vectorize", "-fno-gcse"]
+if WINDOWS:
+    DRIVER_FLAGS = []
+GCC_DRIVER_FLAGS = ["-fno-tree-pre"]  # unknown to others
+# Without symbols, and without pages of zeros between code and data.
+LINK_FLAGS = [] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s", "-Wl,-z,noseparate-code"]
 X86_ISAS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma"],
@@ -116,9 +122,10 @@ class BuildKernels(build_ext):
         self.compile_cython()
         compile_flags, link_flags = probe_openmp(self.compiler)
         self.compiler.add_include_dir(str(SOURCES))
+        own_flags = [] if WINDOWS or "clang" in compiler_version(self.compiler).lower() else GCC_DRIVER_FLAGS
         for extension in self.extensions:
-            extension.extra_compile_args = [*BASE_FLAGS, *DRIVER_FLAGS, *compile_flags]
-            extension.extra_link_args = [*link_flags, *([] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s"])]
+            extension.extra_compile_args = [*BASE_FLAGS, *DRIVER_FLAGS, *own_flags, *compile_flags]
+            extension.extra_link_args = [*link_flags, *LINK_FLAGS]
             if extension.name.endswith(".runtime"):
                 extension.extra_objects = self.build_kernels(compile_flags)
                 self.write_build_facts(bool(compile_flags))

@@ -217,6 +217,11 @@ def test_gelu_keeps_the_sign_of_zero(approximate, dtype):
             assert not y.any() and (np.signbit(y) == np.signbit(x)).all()
 
 
+def test_silu_keeps_the_digits_of_its_tail():
+    x = np.linspace(-120, 10, 100_001).astype(np.float32)
+    assert_close(F.silu(x), reference.silu(x), np.float32, 4)
+
+
 # ---- torch -----------------------------------------------------------------------------------------------------------
 
 

@@ -62,6 +62,7 @@ def test_conv2d(input_shape, weight_shape, options, rng):
     [
         ("conv1d", (2, 3, 9), (4, 3, 3), dict(stride=2, padding=1)),
         ("conv1d", (4, 9), (6, 2, 2), dict(padding="same", dilation=2, groups=2)),
+        ("conv1d", (2, 4, 20), (2, 4, 3), dict(stride=3, dilation=2)),
         ("conv3d", (2, 3, 4, 3, 5), (4, 3, 2, 3, 2), {}),
         (
             "conv3d",

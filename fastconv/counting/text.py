@@ -36,7 +36,11 @@ def table(report: Report, width: int = WIDTH) -> str:
         column("layer", [*(row.name for row in report.layers), "total"], right=False),
         column("", [*(row.type for row in report.layers), ""], right=False),
     ]
-    columns = [_column(key, heading, kind, rows) for key, heading, kind in _shown(report)]
+    columns = [
+        _times(rows) if key == "seconds" else _column(key, heading, kind, rows)
+        for key, heading, kind in _shown(report)
+        if key != "roofline_seconds"
+    ]
     lines = [_title(report), *render(labels, columns, width, total=True), "", *_below(report, width)]
     return "\n".join(lines)
 
@@ -110,6 +114,12 @@ def _column(key: str, heading: str, kind: str, rows):
     return column(heading, *forms, right=key != "output_shape")
 
 
+def _times(rows):
+    """Both times in one column, so that they stand side by side at any width."""
+    cells = [f"{duration(row.seconds)} /{duration(row.roofline_seconds):>8}" for row in rows]
+    return column("measured /roofline", cells)
+
+
 def _shape(value) -> str:
     return "-" if value is None else "x".join(map(number_text, value))
 
@@ -168,7 +178,8 @@ def _below(report: Report, width: int) -> list[str]:
         part = 100 * total.roofline_seconds / total.seconds if total.seconds else 0.0
         facts.append(
             f"Measured: {duration(total.seconds)} forward for {images}; this machine's peak and bandwidth allow "
-            f"{duration(total.roofline_seconds)}, so that {part:.0f} % of what is possible was reached."
+            f"{duration(total.roofline_seconds)}, so that {part:.0f} % of what is possible was reached. (What "
+            "stays in a cache between two layers may be faster than memory allows.)"
         )
     words = (
         "A MAC multiplies by a weight and adds: 2 FLOPs. As dense: the parameters if each convolution were a dense "

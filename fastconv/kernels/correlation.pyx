@@ -39,7 +39,7 @@ cdef struct Blocks:
     Py_ssize_t depth                     # of one part
     bint panels                          # as the job asks, where rows are short enough to cross
     bint staged                          # outputs are not neighbours: collect a block, then spread it
-    bint shared                          # the slab of the first of the phases serves this one too
+    bint shared                          # the slab of the last phase that packed one serves this one too
     Py_ssize_t slab_bytes, panel_bytes, stage_bytes, table_bytes
 
 
@@ -317,12 +317,12 @@ cdef void measure_all(Correlation *jobs, Py_ssize_t count) noexcept nogil:
 
 
 cdef bint same_axis(const Axis *axis, const Axis *other) noexcept nogil:
-    """One slot in both, with the same positions."""
+    """One slot in both, from the same position on: a lone tap has its own."""
     return axis.slots == 1 and other.slots == 1 and axis.base[0] == other.base[0] and axis.pitch == other.pitch
 
 
 cdef bint same_slab(const Correlation *job, const Blocks *blocks, const Correlation *first, const Blocks *its_blocks) noexcept nogil:
-    """Whether the slab that `first` packs for a task holds what this one reads, all channels of it, where it looks for it."""
+    """Whether the slab that `first` packed for a task holds what this one reads, all channels of it, where it looks for it."""
     return (blocks.channels == job.channels and its_blocks.channels == job.channels and job.grid_rows <= first.grid_rows
             and job.grid_columns <= first.grid_columns and same_axis(&job.rows, &first.rows) and same_axis(&job.columns, &first.columns))
 
@@ -330,7 +330,7 @@ cdef bint same_slab(const Correlation *job, const Blocks *blocks, const Correlat
 cdef int correlate(Correlation *jobs, Py_ssize_t count) noexcept nogil:
     """Run the job, or the phases of one output, at most PHASES of them; -1 when memory is out."""
     cdef Blocks blocks[PHASES]
-    cdef Py_ssize_t tasks, task, chunk, p, a_thread = 0, grid_rows = 0, grid_columns = 0
+    cdef Py_ssize_t tasks, task, chunk, p, packed = 0, a_thread = 0, grid_rows = 0, grid_columns = 0
     cdef int threads
     cdef double work = 0
     cdef char *workspace
@@ -348,7 +348,9 @@ cdef int correlate(Correlation *jobs, Py_ssize_t count) noexcept nogil:
     for p in range(count):
         blocks[p] = blocks[0]
         lay_out(&jobs[p], &blocks[p])
-        blocks[p].shared = p > 0 and same_slab(&jobs[p], &blocks[p], jobs, blocks)
+        blocks[p].shared = p > 0 and same_slab(&jobs[p], &blocks[p], &jobs[packed], &blocks[packed])
+        if not blocks[p].shared:
+            packed = p
         a_thread = max(a_thread, blocks[p].slab_bytes + blocks[p].panel_bytes + 2 * blocks[p].table_bytes)
     tasks = jobs.images * jobs.groups * blocks[0].row_blocks * blocks[0].column_blocks * blocks[0].output_blocks
     threads = <int> min(threads, tasks)

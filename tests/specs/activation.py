@@ -79,8 +79,7 @@ def _plain(a, grad, expected):
 
 
 def _rounded(a, y):
-    """The magnitude of a sigmoid or softmax, found or given, that is to be multiplied: a denormal is rounded like the
-    smallest normal number."""
+    """The magnitude of a factor between 0 and 1: a denormal is rounded like the smallest normal number."""
     return np.maximum(y, np.finfo(a["input"].dtype).tiny)
 
 
@@ -112,7 +111,7 @@ def _gelu(a, grad, expected):
 
 def _elu(a, grad, expected):
     x, alpha = _f64(a, "input")[0], abs(a.get("alpha", 1.0))
-    below = alpha * np.exp(np.minimum(x, 0))
+    below = alpha * _rounded(a, np.exp(np.minimum(x, 0)))
     return {"output": np.abs(expected["output"]), "input": np.abs(grad) * np.where(x > 0, 1, below)}
 
 
@@ -188,7 +187,7 @@ def _log_softmax(a, grad, expected):
     size = np.abs(logs) + _below(a) + 1
     return {
         "output": size,
-        "input": np.abs(grad) + np.exp(logs) * size * np.abs(grad).sum(axis=_dim(a), keepdims=True),
+        "input": np.abs(grad) + _rounded(a, np.exp(logs)) * size * np.abs(grad).sum(axis=_dim(a), keepdims=True),
     }
 
 

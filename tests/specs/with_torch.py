@@ -45,8 +45,8 @@ def results(operator, arguments, grad, wanted):
         warnings.simplefilter("ignore")
         found = call(operator, tensors)
     found = {"output": found[0], "indices": found[1]} if isinstance(found, tuple) else {"output": found}
-    if leaves:
-        found["output"].backward(torch.from_numpy(np.array(grad, np.float64)))
+    if leaves:  # torch mixes up the elements of a gradient whose layout may be taken for channels last
+        found["output"].backward(torch.from_numpy(np.array(grad, np.float64, order="C")))
     found |= {key: tensors[key].grad for key in leaves}
     found |= {key: tensors[key] for key in operator.updates if tensors.get(key) is not None}
     return {key: value.detach().numpy() for key, value in found.items()}

@@ -11,6 +11,7 @@
 #define EXP_TERMS 13
 #define EXP_HIGH 710.0
 #define EXP_LOW (-746.0)
+#define EXP_LOWEST (-797.8) /* 2^-1151 */
 #define LN2_HIGH 0x1.62e42feep-1
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define ROUNDER 0x1.8p52
@@ -20,6 +21,7 @@
 #define EXP_TERMS 7
 #define EXP_HIGH 89.0f
 #define EXP_LOW (-104.0f)
+#define EXP_LOWEST (-132.4f) /* 2^-191 */
 #define LN2_HIGH 0x1.62e4p-1f
 #define LN2_LOW 0x1.7f7d1cp-20f
 #define ROUNDER 0x1.8p23f
@@ -60,6 +62,13 @@ FC_INLINE vec exponential_in_range(vec x) {
 
 /* e^x for x <= 0: all that most functions need. */
 FC_INLINE vec exponential(vec x) { return exponential_in_range(larger(broadcast(EXP_LOW), x)); }
+
+/* e^x / SMALL for x <= 0, for what is no denormal as a multiple of it. Far below the range of e^x the exponent's bits are all zero. */
+FC_INLINE vec exponential_raised(vec x) {
+    mask n;
+    const vec value = taylor(split_exponent(larger(broadcast(EXP_LOWEST), x), &n)) + broadcast(1);
+    return value * from_bits((n << EXPONENT_SHIFT) + (2 * as_bits(broadcast(1)) - as_bits(broadcast(SMALL))));
+}
 
 /* e^x for any x. */
 FC_INLINE vec exponential_of_any(vec x) {
