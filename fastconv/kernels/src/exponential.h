@@ -53,6 +53,13 @@ FC_INLINE vec scaled(vec value, mask n, vec factor) {
     return value * from_bits((n << EXPONENT_SHIFT) + (2 * as_bits(broadcast(1)) - as_bits(factor))) * factor;
 }
 
+/* e^(x + low) for EXP_LOW <= x <= 0, or NaN, where low is what x lost to rounding. */
+FC_INLINE vec exponential_and_rest(vec x, vec low) {
+    mask n;
+    const vec r = split_exponent(x, &n) + low;
+    return scaled(taylor(r) + broadcast(1), n, broadcast(SMALL));
+}
+
 /* e^x for EXP_LOW <= x <= 0, or NaN. */
 FC_INLINE vec exponential_in_range(vec x) {
     mask n;

@@ -29,12 +29,14 @@ FC_INLINE vec normal_tail_ratio(vec x) {
     return sum * share;
 }
 
-/* Phi(x), without cancellation in the lower tail; e^(-x^2/2) through `bell`. */
+/* Phi(x), relatively accurate in the lower tail too; e^(-x^2/2) through `bell`. */
 FC_INLINE vec normal_below(vec x, vec *bell) {
     const vec end = broadcast(FC_DOUBLE ? 39 : (real)14.5); /* nothing is left beyond */
     vec size = magnitude(x);
     size = pick(FC_MASK(size > end), end, size);
-    *bell = exponential_in_range(size * size * broadcast((real)-0.5));
+    /* The square in two parts: half of the digits of x have an exact square, and the exponential takes the rest separately. */
+    const vec high = from_bits(as_bits(size) & mask_of(~(((integer)1 << (FC_DOUBLE ? 27 : 12)) - 1))), rest = (size - high) * (size + high);
+    *bell = exponential_and_rest(high * high * broadcast((real)-0.5), rest * broadcast((real)-0.5));
     const vec tail = *bell * normal_tail_ratio(size);
     return pick(FC_MASK(x < broadcast(0)), tail, broadcast(1) - tail);
 }

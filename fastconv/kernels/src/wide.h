@@ -91,13 +91,15 @@ FC_INLINE void wide_distances(ptrdiff_t rows, ptrdiff_t count, const real *sourc
     sums[1] = wide_total(square);
 }
 
-/* The same with sums of a few vectors in the element type: twice as fast. Squares may overflow or vanish then; who calls looks. */
-FC_INLINE void short_distances(ptrdiff_t rows, ptrdiff_t count, const real *source, ptrdiff_t row_stride, real center, double *sums) {
+/* The same with sums of a few vectors in the element type: twice as fast. Squares may overflow or vanish then; who calls looks. False where
+ * all distances are zero. */
+FC_INLINE int short_distances(ptrdiff_t rows, ptrdiff_t count, const real *source, ptrdiff_t row_stride, real center, double *sums) {
     enum { TOGETHER = 16 }; /* vectors: each element meets so many roundings */
     const vec middle = broadcast(center);
     wide sum[HALVES], squares[HALVES], here[HALVES];
     memset(sum, 0, sizeof sum);
     memset(squares, 0, sizeof squares);
+    mask bits = mask_of(0);
     for (ptrdiff_t r = 0; r < rows; r++) {
         const real *from = source + r * row_stride;
         for (ptrdiff_t i0 = 0; i0 < count; i0 += TOGETHER * VL) {
@@ -111,12 +113,14 @@ FC_INLINE void short_distances(ptrdiff_t rows, ptrdiff_t count, const real *sour
                     const vec x = load(from + i + j * VL) - middle;
                     distance[j] += x;
                     square[j] += x * x;
+                    bits |= as_bits(magnitude(x));
                 }
             }
             for (; i < end; i += VL) { /* beyond the end: no distance */
                 const vec x = (end - i >= VL ? load(from + i) : load_between(from + i, 0, end - i, center)) - middle;
                 distance[0] += x;
                 square[0] += x * x;
+                bits |= as_bits(magnitude(x));
             }
             widen(distance[0] + distance[1], here);
             FC_UNROLL for (int h = 0; h < HALVES; h++) sum[h] += here[h];
@@ -127,6 +131,10 @@ FC_INLINE void short_distances(ptrdiff_t rows, ptrdiff_t count, const real *sour
     FC_UNROLL for (int h = 1; h < HALVES; h++) sum[0] += sum[h], squares[0] += squares[h];
     sums[0] = wide_total(sum[0]);
     sums[1] = wide_total(squares[0]);
+    integer lanes[VL_ELEMENTS], met = 0;
+    memcpy(lanes, &bits, sizeof bits);
+    FC_UNROLL for (int j = 0; j < VL_ELEMENTS; j++) met |= lanes[j];
+    return met != 0;
 }
 
 /* `rows` rows of `count`, at most PIECE elements in all. The first pass finds a center, in the element type: every element is scaled
@@ -153,8 +161,8 @@ FC_INLINE void block_moments(ptrdiff_t rows, ptrdiff_t count, const real *source
         return;
     }
     double sums[2] = {0, 0};
-    if (HALVES > 1) short_distances(rows, count, source, row_stride, center, sums);
-    if (!(sums[1] > elements * 0x1p-100 && sums[1] <= DBL_MAX)) wide_distances(rows, count, source, row_stride, center, sums);
+    const int apart = HALVES == 1 || short_distances(rows, count, source, row_stride, center, sums);
+    if (apart && !(sums[1] > elements * 0x1p-100 && sums[1] <= DBL_MAX)) wide_distances(rows, count, source, row_stride, center, sums);
     const double off = sums[0] / elements, spread = sums[1] - off * off * elements;
     result->mean = center + off;
     result->squares = spread < 0 ? 0 : spread; /* a NaN stays */
