@@ -91,8 +91,17 @@ FC_INLINE void wide_distances(ptrdiff_t rows, ptrdiff_t count, const real *sourc
     sums[1] = wide_total(square);
 }
 
-/* The same with sums of a few vectors in the element type: twice as fast. Squares may overflow or vanish then; who calls looks. False where
- * all distances are zero. */
+#define LEAST_SQUARE ((real)0x1p-100) /* an element: sums of smaller ones lose digits to what is no float any more */
+
+FC_INLINE int any_bit(mask m) {
+    integer lanes[VL_ELEMENTS], met = 0;
+    memcpy(lanes, &m, sizeof m);
+    FC_UNROLL for (int j = 0; j < VL_ELEMENTS; j++) met |= lanes[j];
+    return met != 0;
+}
+
+/* The same with sums of a few vectors in the element type: twice as fast. Squares may overflow or vanish then; who calls looks. */
+enum { NO_DISTANCES, DISTANCES, TOO_SMALL }; /* all zero; some; the first of them have squares that vanish, and the sums are not finished */
 FC_INLINE int short_distances(ptrdiff_t rows, ptrdiff_t count, const real *source, ptrdiff_t row_stride, real center, double *sums) {
     enum { TOGETHER = 16 }; /* vectors: each element meets so many roundings */
     const vec middle = broadcast(center);
@@ -122,6 +131,7 @@ FC_INLINE int short_distances(ptrdiff_t rows, ptrdiff_t count, const real *sourc
                 square[0] += x * x;
                 bits |= as_bits(magnitude(x));
             }
+            if (r == 0 && i0 == 0 && any_bit(bits) && !(total(square[0] + square[1]) > LEAST_SQUARE)) return TOO_SMALL;
             widen(distance[0] + distance[1], here);
             FC_UNROLL for (int h = 0; h < HALVES; h++) sum[h] += here[h];
             widen(square[0] + square[1], here);
@@ -131,10 +141,7 @@ FC_INLINE int short_distances(ptrdiff_t rows, ptrdiff_t count, const real *sourc
     FC_UNROLL for (int h = 1; h < HALVES; h++) sum[0] += sum[h], squares[0] += squares[h];
     sums[0] = wide_total(sum[0]);
     sums[1] = wide_total(squares[0]);
-    integer lanes[VL_ELEMENTS], met = 0;
-    memcpy(lanes, &bits, sizeof bits);
-    FC_UNROLL for (int j = 0; j < VL_ELEMENTS; j++) met |= lanes[j];
-    return met != 0;
+    return any_bit(bits) ? DISTANCES : NO_DISTANCES;
 }
 
 /* `rows` rows of `count`, at most PIECE elements in all. The first pass finds a center, in the element type: every element is scaled
@@ -161,8 +168,9 @@ FC_INLINE void block_moments(ptrdiff_t rows, ptrdiff_t count, const real *source
         return;
     }
     double sums[2] = {0, 0};
-    const int apart = HALVES == 1 || short_distances(rows, count, source, row_stride, center, sums);
-    if (apart && !(sums[1] > elements * 0x1p-100 && sums[1] <= DBL_MAX)) wide_distances(rows, count, source, row_stride, center, sums);
+    const int found = HALVES == 1 ? TOO_SMALL : short_distances(rows, count, source, row_stride, center, sums);
+    if (found != NO_DISTANCES && !(sums[1] > elements * LEAST_SQUARE && sums[1] <= DBL_MAX))
+        wide_distances(rows, count, source, row_stride, center, sums);
     const double off = sums[0] / elements, spread = sums[1] - off * off * elements;
     result->mean = center + off;
     result->squares = spread < 0 ? 0 : spread; /* a NaN stays */
