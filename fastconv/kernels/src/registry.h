@@ -70,8 +70,10 @@ typedef struct {
     ptrdiff_t local_rows;     /* rows of a locally connected tile, at most */
     ptrdiff_t local_taps;     /* its terms, at most */
 #define FC_KERNEL(result, name, arguments) result (*name) arguments;
+#define FC_KERNEL_F32 FC_KERNEL
 #include "registry.def"
 #undef FC_KERNEL
+#undef FC_KERNEL_F32
 } fc_kernels;
 
 #endif

@@ -3,8 +3,14 @@
 #include "tiles.h"
 
 #define FC_KERNEL(result, name, arguments) result FC_NAME(name) arguments;
+#if FC_DOUBLE
+#define FC_KERNEL_F32(result, name, arguments)
+#else
+#define FC_KERNEL_F32 FC_KERNEL
+#endif
 #include "registry.def"
 #undef FC_KERNEL
+#undef FC_KERNEL_F32
 
 #define FC_STRING_(text) #text
 #define FC_STRING(text) FC_STRING_(text)
@@ -22,6 +28,12 @@ const fc_kernels FC_NAME(table) = {
     .local_rows = LOCAL_ROWS,
     .local_taps = LOCAL_TAPS,
 #define FC_KERNEL(result, name, arguments) .name = FC_NAME(name),
+#if FC_DOUBLE
+#define FC_KERNEL_F32(result, name, arguments)
+#else
+#define FC_KERNEL_F32 FC_KERNEL
+#endif
 #include "registry.def"
 #undef FC_KERNEL
+#undef FC_KERNEL_F32
 };

@@ -5,6 +5,8 @@
 #include "shuffle.h"
 #include "tiles.h"
 
+#if !FC_DOUBLE
+
 #if FC_VECTORS
 /* The m columns of a vector of neighbouring tiles: column[j] lane t = row[m * t + j]. */
 FC_INLINE void load_columns(const int m, const real *row, vec *column) {
@@ -125,3 +127,4 @@ int FC_NAME(line_tile)(int m, ptrdiff_t tiles, ptrdiff_t depth, const void *poin
                        const void *weights, const void *bias, int relu, void *stage) {
     return SIZED[m == 4][tiles - 1](depth, points, point_stride, offsets, weights, bias, relu, stage);
 }
+#endif

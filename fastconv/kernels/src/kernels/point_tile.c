@@ -2,6 +2,8 @@
 #include "vector.h"
 #include "tiles.h"
 
+#if !FC_DOUBLE
+
 FC_INLINE void point_body(ptrdiff_t depth, const int vectors, const int tiles, const real *points, ptrdiff_t block_stride,
                           const real *weights, int accumulate, real *products) {
     vec sums[CHANNEL_PIXELS_1][2];
@@ -42,3 +44,4 @@ void FC_NAME(point_tile)(ptrdiff_t depth, ptrdiff_t vectors, ptrdiff_t tiles, co
                          const void *weights, int accumulate, void *products) {
     SIZED[(vectors - 1) * CHANNEL_PIXELS_1 + tiles - 1](depth, points, block_stride, weights, accumulate, products);
 }
+#endif

@@ -1,6 +1,8 @@
 /* Winograd's transforms back: products to pixels of the output, or to taps of the weights' gradient. */
 #include "winograd.h"
 
+#if !FC_DOUBLE
+
 FC_INLINE int output_body(const int n, const int m, ptrdiff_t tiles, const real *products, ptrdiff_t point_stride, ptrdiff_t tile_stride,
                           vec bias, int relu, real *stage, ptrdiff_t pitch) {
     vec doubt = broadcast(0);
@@ -67,3 +69,4 @@ void FC_NAME(winograd_filters)(int n, int r, ptrdiff_t channels, const void *pro
     else if (n == 6) filters_body(6, 5, channels, products, point_stride, accumulate, weights);
     else filters_body(4, 3, channels, products, point_stride, accumulate, weights);
 }
+#endif

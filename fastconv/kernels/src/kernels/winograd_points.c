@@ -1,6 +1,8 @@
 /* Winograd's transforms of pixels: the image's patches, and (for the gradient of the weights) the tiles of the output's gradient. */
 #include "winograd.h"
 
+#if !FC_DOUBLE
+
 enum { CHUNK = 8 }; /* tiles whose half-transformed columns stay in the first-level cache */
 
 FC_INLINE void input_body(const int n, const int m, ptrdiff_t tiles, const real *slab, ptrdiff_t pitch, real *points, ptrdiff_t point_stride) {
@@ -58,3 +60,4 @@ void FC_NAME(winograd_gradient)(int n, int m, ptrdiff_t tiles, const void *slab,
     else if (n == 6) gradient_body(6, 2, tiles, slab, pitch, points, point_stride);
     else gradient_body(4, 2, tiles, slab, pitch, points, point_stride);
 }
+#endif

@@ -1,6 +1,8 @@
 /* Winograd's transform of the weights, in double precision and rounded once. */
 #include "filters.h"
 
+#if !FC_DOUBLE
+
 enum {
     STEP = 8 /* channels at a time: the lines that they fill stay in the first-level cache until all filters have been there */
 };
@@ -43,3 +45,4 @@ void FC_NAME(winograd_weights)(int n, int r, ptrdiff_t depth, ptrdiff_t outputs,
     else if (n == 6) BODY(6, 5);
     else BODY(4, 3);
 }
+#endif
