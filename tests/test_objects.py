@@ -44,6 +44,11 @@ def instruction_sets():
     raise AssertionError("setup.py has no X86_ISAS")
 
 
+def for_float32_alone(source):
+    """Kernels of FC_KERNEL_F32: nothing is left of them in float64."""
+    return "\n#if !FC_DOUBLE\n" in source.read_text()
+
+
 def disassemble(path):
     """{function: [(address, mnemonic, operands)]}; one function "" where the symbols are stripped."""
     command = ["objdump", "-d", "--no-show-raw-insn", str(path)]
@@ -77,7 +82,7 @@ def objects(tmp_path_factory):
     jobs = [
         (isa, kind, source)
         for isa, kind, source in product(instruction_sets().items(), (("f32", 0), ("f64", 1)), sources)
-        if source.stem in TILES or isa[0] == "baseline"
+        if (source.stem in TILES or isa[0] == "baseline") and not (kind[0] == "f64" and for_float32_alone(source))
     ]
     found = {}
     with ThreadPoolExecutor(2) as pool:
@@ -120,6 +125,9 @@ def test_no_register_tile_spills(source, objects):
     """In the loop over the depth each accumulator is a register: nothing goes to the stack, nothing comes from it."""
     spilled = []
     for (isa, suffix), sources in objects.items():
+        if source not in sources:
+            assert suffix == "f64" and for_float32_alone(SOURCES / "kernels" / f"{source}.c")
+            continue
         tiles = 0
         for name, function in sources[source].items():
             size = re.match(rf"{TILES[source]}_(\d+)x(\d+)\b", name)
