@@ -88,3 +88,10 @@ def test_wrong_arguments(wrong):
     (name,) = wrong
     with pytest.raises((TypeError, ValueError), match=name):
         permutation.permutation(**wrong)
+
+
+@pytest.mark.parametrize("name", ["seeds", "epochs"])
+@pytest.mark.parametrize("value, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)])
+def test_counts_are_positive_integers(name, value, error):
+    with pytest.raises(error, match=name):
+        permutation.permutation(**{name: value})

@@ -14,7 +14,7 @@ from tolerance import WINOGRAD, assert_close, assert_same_bits, assert_sums, dat
 
 import fastconv as fc
 from fastconv import nn
-from fastconv.kernels.prepared import Program
+from fastconv.kernels.prepared import Prepared, Program
 from fastconv.plan import arena
 
 pytestmark = pytest.mark.usefixtures("direct")
@@ -545,3 +545,8 @@ def test_what_does_not_stay_finite_is_not_folded(rng):
     x = rng.standard_normal((1, 3, 9, 8), np.float32)
     assert not any("BatchNorm2d" in step.name and "Conv2d" in step.name for step in plan.steps)
     assert_same_bits(plan(x), net(x))
+
+
+def test_an_operator_that_is_none_does_nothing():
+    Prepared().forward(np.ones((1, 2)), y := np.ones((1, 2)))
+    assert (y == 1).all()

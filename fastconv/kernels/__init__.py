@@ -1,20 +1,26 @@
 """The compiled room: drivers in Cython (loops, blocking, packing, threads) over register tiles and transforms in C.
 
-    functional/  plan/                 check and allocate; call
-      conv                             convolution, and its gradients
+    plan/                              prepares once; calls
+      prepared                         operators that need nothing but their arrays, and a program of them: one call
+      operators  dense                   those besides `conv`'s
+      lanes  lane_forward  lane_backward a network with an image in each lane
+    functional/                        checks and allocates; calls
+      conv  conv3d                     convolution, and its gradients; `volume`: by convolutions of images
         layer  run                       a layer with its weights packed; the driver of its dataflow, run
+        transposed  phases               gradients of inputs
         dataflow                         the choice
         correlation  channels            implicit im2col with pixels, or with output channels, in the lanes
         winograd  winograd_gradient      fewer multiplications: both gradients too, strided filters by their phases
           tiling  planes                   tiles of an image; planes as vectors of channels
         filters  depthwise               filters that each see one channel, and their gradients
         weight_product  weight_gradient  the gradient of the weights
-      pool  fold  gemm                 the other drivers, a file a family
-      elementwise  softmax             activations
-      class_loss  squares              losses
-      norm  norm_gradient            batch normalisation (`batch`: what they share)
-      row_norm  group_norm  response within an image: rows, groups of channels, windows of channels
-      pad                            padding and cropping of any dimensions
+      pool  pool_gradient  pool_volume pooling (`pool_plane`: what they share); adaptive_pool, unpool
+      gemm  fold  join  local          dense products; windows; sums and joins; locally connected layers (`local_input`)
+      elementwise  softmax             activations, dropout
+      class_loss  squares  optimizer   losses, and the step that follows from their gradients
+      norm  norm_gradient              batch normalisation (`batch`: what they share)
+      row_norm  group_norm  response   within an image: rows, groups of channels, windows of channels
+      pad                              padding and cropping of any dimensions
         slab  arrays                   what they share: padded copies of rows; pointers out of arrays
           runtime                      the table of kernels in use, the number of threads, working memory
             src/registry.def  src/kernels/*.c    the kernels, built once an instruction set and element type

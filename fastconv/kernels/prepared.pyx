@@ -15,8 +15,16 @@ cdef struct Move:
     Py_ssize_t target
 
 
+cdef int nothing(const void *state, Py_ssize_t images, const char *const *sources, char *target) noexcept nogil:
+    """What an operator does that does not say how it is called: a pointer to nowhere would end the process."""
+    return 0
+
+
 cdef class Prepared:
     """Base of the operators; they say how they are called."""
+
+    def __cinit__(self, *arguments, **options):
+        self.call = nothing
 
     def forward(self, *arrays):
         """The sources, then the target; all of one number of images."""

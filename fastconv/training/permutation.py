@@ -11,6 +11,7 @@ from statistics import fmean
 
 import numpy as np
 
+from fastconv import _arguments as args
 from fastconv import models
 from fastconv.training.dataset import Dataset, Split
 from fastconv.training.digits import load_digits
@@ -81,11 +82,7 @@ def permutation(seeds=3, epochs=EPOCHS, callbacks=()):
 
     Source: "Dive into Deep Learning", section 7.1 (an MLP does not care for the order of its inputs)
     """
-    for name, value in (("seeds", seeds), ("epochs", epochs)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name}: {value!r}, expected an integer")
-        if value < 1:
-            raise ValueError(f"{name}: {value}, expected at least 1")
+    seeds, epochs = args.integer(seeds, "seeds", 1), args.integer(epochs, "epochs", 1)
     runs = []
     for placement in PLACEMENTS:
         data = _digits(placement)

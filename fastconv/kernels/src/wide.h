@@ -100,8 +100,9 @@ FC_INLINE int any_bit(mask m) {
     return met != 0;
 }
 
-/* The same with sums of a few vectors in the element type: twice as fast. Squares may overflow or vanish then; who calls looks. */
 enum { NO_DISTANCES, DISTANCES, TOO_SMALL }; /* all zero; some; the first of them have squares that vanish, and the sums are not finished */
+
+/* The same with sums of a few vectors in the element type: twice as fast. Squares may overflow or vanish then; who calls looks. */
 FC_INLINE int short_distances(ptrdiff_t rows, ptrdiff_t count, const real *source, ptrdiff_t row_stride, real center, double *sums) {
     enum { TOGETHER = 16 }; /* vectors: each element meets so many roundings */
     const vec middle = broadcast(center);
