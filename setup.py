@@ -1,13 +1,16 @@
 """Builds the compiled room: the kernels in C, once for each instruction set and element type, and the drivers.
 
 Environment: FASTCONV_DEBUG=1 turns Cython's bounds checks and the compiler's debug symbols on; FASTCONV_OPENMP=0 leaves
-OpenMP out.
+OpenMP out; FASTCONV_PLAIN=1 leaves vectors out, as for a compiler without vector extensions; FASTCONV_ISAS="baseline
+avx2" builds for these instruction sets alone; FASTCONV_SANITIZE=address,undefined builds with these sanitizers.
+Each of them wants a build folder of its own: objects are not built again because the environment changed.
 """
 
 import os
 import platform
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -23,23 +26,39 @@ ROOT = Path(__file__).parent
 KERNELS = Path("fastconv/kernels")
 SOURCES = KERNELS / "src"
 DRIVERS = sorted((ROOT / KERNELS).glob("*.pyx"))
-DEBUG = os.environ.get("FASTCONV_DEBUG", "0") not in ("", "0")
+
+
+def asked(name):
+    return os.environ.get(name, "0") not in ("", "0")
+
+
+DEBUG = asked("FASTCONV_DEBUG")
+PLAIN = asked("FASTCONV_PLAIN")
+SANITIZE = os.environ.get("FASTCONV_SANITIZE", "")
 WINDOWS = sys.platform == "win32"
+TARGET = sysconfig.get_platform()  # of a cross build, _PYTHON_HOST_PLATFORM
+CROSS = os.environ.get("_PYTHON_HOST_PLATFORM", "").startswith("linux") and platform.machine() not in TARGET
 
 BASE_FLAGS = ["/O2"]
 if not WINDOWS:
     BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"]
     # Nothing unwinds through C: the tables for it would only make the wheel larger.
-    BASE_FLAGS += ["-g"] if DEBUG else ["-g0", "-fno-asynchronous-unwind-tables"]
+    BASE_FLAGS += ["-g"] if DEBUG or SANITIZE else ["-g0", "-fno-asynchronous-unwind-tables"]
+if PLAIN:
+    BASE_FLAGS += ["-DFC_PLAIN_LOOPS"]
 # Drivers call kernels and hold no loop over elements: -O3, vectorised loops, aligned branches, copies of what several
 # ways compute, and a second table of what Python exports would only make the wheel larger.
 DRIVER_FLAGS = ["-O2", "-fno-plt", "-fno-align-functions", "-fno-align-jumps", "-fno-align-loops"]
 DRIVER_FLAGS += ["-fno-tree-vectorize", "-fno-gcse"]
-if WINDOWS:
+if WINDOWS or SANITIZE:
     DRIVER_FLAGS = []
+if SANITIZE:  # -O1 builds in half the time, and keeps what -O3 would find to be unused
+    BASE_FLAGS += ["-O1", f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 GCC_DRIVER_FLAGS = ["-fno-tree-pre"]  # unknown to others
 # Without symbols, and without pages of zeros between code and data.
 LINK_FLAGS = [] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s", "-Wl,-z,noseparate-code"]
+if SANITIZE:
+    LINK_FLAGS = [f"-fsanitize={SANITIZE}"]
 X86_ISAS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma"],
@@ -48,11 +67,16 @@ X86_ISAS = {
 
 
 def instruction_sets():
-    """The compiler flags of each instruction set that this machine's processor family knows, the best last."""
-    machine = platform.machine().lower()
-    if machine in ("x86_64", "amd64") and not WINDOWS:
-        return X86_ISAS
-    return {"neon": []} if machine in ("aarch64", "arm64") else {"baseline": []}
+    """The compiler flags of each instruction set that the target's processor family knows, the best last."""
+    known = {"baseline": []}
+    if TARGET.endswith(("x86_64", "amd64")) and not WINDOWS and not PLAIN:
+        known = X86_ISAS
+    elif TARGET.endswith(("aarch64", "arm64")) and not PLAIN:
+        known = {"neon": []}
+    wanted = os.environ.get("FASTCONV_ISAS", "").split() or list(known)
+    if not set(wanted) <= set(known):
+        raise ValueError(f"FASTCONV_ISAS (={' '.join(wanted)!r}) must be some of {' '.join(known)}")
+    return {isa: flags for isa, flags in known.items() if isa in wanted}
 
 
 OPENMP_PROGRAM = """
@@ -89,6 +113,8 @@ def probe_openmp(compiler):
             try:
                 built = subprocess.run(command, capture_output=True, text=True)
                 if built.returncode == 0:
+                    if CROSS:  # what was built for another processor cannot be tried here
+                        return compile_flags, link_flags
                     ran = subprocess.run([str(program)], capture_output=True, text=True, timeout=60)
                     if ran.returncode == 0 and ran.stdout:
                         return compile_flags, link_flags
@@ -109,7 +135,7 @@ def compiler_command(compiler):
 
 def compiler_version(compiler):
     try:
-        command = [*compiler_command(compiler)[:1], "--version"]
+        command = [*compiler_command(compiler), "--version"]
         return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
     except (OSError, IndexError):
         return "unknown"
@@ -202,24 +228,23 @@ class SourceDistribution(sdist):
     """With all that the tests and benchmarks need; setuptools itself takes the tests/test*.py alone."""
 
     def make_release_tree(self, base_dir, files):
-        patterns = ("CHANGELOG.md", ".ci/run", "bench/*.py", "tests/*.py")
+        patterns = ("CHANGELOG.md", ".ci/*", "bench/*.py", "tests/*.py")
         more = (str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
         super().make_release_tree(base_dir, sorted({*files, *more}))
 
 
-# Named as dependencies, so that a source distribution takes them along.
-WRITTEN = [
-    str(path.relative_to(ROOT))
-    for path in sorted((ROOT / KERNELS).rglob("*"))
-    if path.suffix in (".pyx", ".pxd", ".pyi", ".c", ".h", ".def")
-]
+def depends(driver):
+    """What the driver is built again for. Named as dependencies of `runtime`, a source distribution takes all along."""
+    suffixes = (".pyx", ".pxd", ".pyi", ".c", ".h", ".def") if driver.stem == "runtime" else (".pxd", ".h", ".def")
+    return [str(path.relative_to(ROOT)) for path in sorted((ROOT / KERNELS).rglob("*")) if path.suffix in suffixes]
+
 
 setup(
     ext_modules=[
         Extension(
             f"fastconv.kernels.{driver.stem}",
             [str(driver.relative_to(ROOT))],
-            depends=WRITTEN,
+            depends=depends(driver),
             define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")],
             py_limited_api=True,
         )

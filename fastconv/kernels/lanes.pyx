@@ -9,7 +9,7 @@ from fastconv.kernels.elementwise import function_number
 from fastconv.kernels.lane_backward cimport backward, finish_shard, pack_backward, start_shard
 from fastconv.kernels.lane_forward cimport forward, pack_forward
 from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTWISE, Lanes, Maps, Operation, element, even_part
-from fastconv.kernels.runtime cimport allocate, enter_team, kernels, leave_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, barrier, enter_team, kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport ceil_div, ceil_to
 
 cdef enum:
@@ -426,6 +426,7 @@ cdef class Network:
             for shard in prange(shards, schedule="static"):
                 self._shard(batch, shard, shard * chunks // shards, (shard + 1) * chunks // shards, threadid(), share, squared, train)
             if train:
+                barrier()
                 for i in prange(self.part_count, schedule="static"):
                     self._sum_part(&self.parts[i], shards)
             leave_team(mode)

@@ -95,7 +95,7 @@ cdef Py_ssize_t outer_start(const Pad *job, Py_ssize_t rest) noexcept nogil:
 
 cdef void pad_some(const Pad *job, Py_ssize_t first, const char *source, char *target) noexcept nogil:
     cdef Py_ssize_t starts[LINES]
-    cdef const Axis *rows = &job.axis[job.axes - 2]
+    cdef const Axis *rows = &job.axis[max(job.axes - 2, 0)]
     cdef Py_ssize_t k, at, row, rest, outer, lines = min(LINES, job.padded_lines - first), width = job.axis[job.axes - 1].padded
     if job.axes == 1:
         starts[0] = 0
@@ -166,7 +166,7 @@ cdef int pad_start(Pad *job, tuple sizes, tuple pads, int mode, double value, Py
         size = sizes[k]
         low = pads[2 * (axes - 1 - k)] if axes - k <= padded else 0
         high = pads[2 * (axes - 1 - k) + 1] if axes - k <= padded else 0
-        last = &job.axis[job.axes - 1]
+        last = &job.axis[max(job.axes - 1, 0)]
         # Rows that are padded as they are, without a change within: one long line.
         if job.axes > 0 and low == 0 and high == 0 and (mode == CONSTANT or (last.low == 0 and last.high == 0)):
             last.size, last.padded, last.low, last.high = last.size * size, last.padded * size, last.low * size, last.high * size

@@ -200,3 +200,5 @@ cdef void release(void *memory) noexcept nogil
 # threads. The second gives back what was.
 cdef unsigned int enter_team() noexcept nogil
 cdef void leave_team(unsigned int mode) noexcept nogil
+# Between two loops of one parallel region of which the second reads what the first wrote: a prange does not wait at its end.
+cdef void barrier() noexcept nogil

@@ -14,6 +14,7 @@ cdef extern from "dispatch.h" nogil:
     int fc_threads()
     int fc_threads_for(double work)
     unsigned int fc_enter_team()
+    void fc_barrier()
     void fc_leave_team(unsigned int mode)
     int fc_noted_threads()
     int fc_can_flush_denormal()
@@ -63,6 +64,10 @@ cdef unsigned int enter_team() noexcept nogil:
 
 cdef void leave_team(unsigned int mode) noexcept nogil:
     fc_leave_team(mode)
+
+
+cdef void barrier() noexcept nogil:
+    fc_barrier()
 
 
 cdef bint winograd_allowed() noexcept nogil:

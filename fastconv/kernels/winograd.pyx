@@ -13,7 +13,7 @@ from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.channels cimport channels_width
 from fastconv.kernels.planes cimport planes_write
-from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, barrier, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport ceil_to
 from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
 
@@ -215,6 +215,7 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
             for i in prange(min(together, layout.tiles.count - first) * layout.vectors, schedule="static"):
                 transform_task(job, layout, first + i // layout.vectors, i % layout.vectors,
                                points + i // layout.vectors * layout.panel_bytes, workspace + threadid() * a_thread)
+            barrier()
             if on_the_way:
                 for i in prange(layout.blocks, schedule="static"):
                     block_task(job, layout, first, min(together, layout.tiles.count - first), i, points, workspace + threadid() * a_thread)
@@ -222,6 +223,7 @@ cdef int run_together(const Winograd *job, const Layout *layout, Py_ssize_t toge
                 for i in prange(min(together, layout.tiles.count - first) * layout.blocks, schedule="static"):
                     shared_task(job, layout, first + i // layout.blocks, i % layout.blocks,
                                 points + i // layout.blocks * layout.panel_bytes, workspace + threadid() * a_thread)
+            barrier()
         leave_team(mode)
     release(points)
     return 0

@@ -10,7 +10,7 @@ Groups are cut by the shapes alone and added in order, so the bits do not depend
 """
 from cython.parallel cimport parallel, prange, threadid
 
-from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_tile, leave_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, barrier, enter_team, fc_kernels, fc_tile, leave_team, release, threads_for
 from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
 
 cdef enum:
@@ -123,6 +123,7 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
             for i in prange(count * layout.gradient_vectors, schedule="static"):
                 transform_task(job, &layout, first + i % count, starts[i % count], tiles, layout.source_vectors + i // count, source,
                                gradient, workspace + threadid() * a_thread)
+            barrier()
             for i in prange(blocks, schedule="static"):
                 block_task(job, &layout, i, tiles, source, gradient, offsets, first > 0, workspace + threadid() * a_thread)
             leave_team(mode)

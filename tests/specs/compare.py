@@ -13,6 +13,7 @@ from specs.signatures import KEYWORD_ONLY, REQUIRED, SIGNATURES
 from specs.spec import shown, sums
 
 SEED = int(os.environ.get("FASTCONV_TEST_SEED", 20240229))  # other calls for another seed
+TIMES = float(os.environ.get("FASTCONV_TEST_TIMES", 1))  # as many calls of each operator
 
 
 def draw(operator, number):

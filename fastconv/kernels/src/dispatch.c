@@ -123,6 +123,12 @@ unsigned fc_enter_team(void) {
     return flush_as(flushing ? FLUSH : 0);
 }
 
+void fc_barrier(void) {
+#ifdef _OPENMP
+#pragma omp barrier
+#endif
+}
+
 void fc_leave_team(unsigned mode) { flush_as(mode); }
 
 int fc_noted_threads(void) { return threads_noted; }

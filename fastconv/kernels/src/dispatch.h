@@ -17,6 +17,7 @@ void fc_set_thread_limit(int limit);     /* the processors that the process may 
 int fc_threads(void);
 int fc_threads_for(double work);         /* fc_threads, or 1 where the work does not pay for waking the others */
 unsigned fc_enter_team(void);            /* first in a parallel region or a serial call: notes the team, sets its denormal mode */
+void fc_barrier(void);                   /* in a parallel region: waits until all of the team are here */
 void fc_leave_team(unsigned mode);       /* last in it: gives back the mode that fc_enter_team found and returned */
 int fc_noted_threads(void);
 int fc_can_flush_denormal(void);

@@ -8,12 +8,27 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) /* it sees the ends of what malloc gives: nothing is kept, and what alignment leaves over is forbidden */
+#include <sanitizer/asan_interface.h>
+#define FC_FORBID(memory, bytes) __asan_poison_memory_region(memory, bytes)
+#else
+#define FC_FORBID(memory, bytes) ((void)0)
+#endif
 
 enum {
     ALIGNMENT = 64,
     HUGE_PAGE = 2 * 1024 * 1024,
     LEAST_KEPT = 64 * 1024,             /* smaller blocks are cheap to get from malloc */
+#if defined(__SANITIZE_ADDRESS__)
+    MOST_KEPT = 0,
+#else
     MOST_KEPT = 64 * 1024 * 1024,       /* bytes kept in all */
+#endif
     KEPT_BLOCKS = 16
 };
 
@@ -78,6 +93,7 @@ void *fc_allocate(ptrdiff_t bytes) {
     if (bytes >= 2 * HUGE_PAGE) ask_for_huge_pages(start, bytes);
     memory = (char *)(((uintptr_t)start + 2 * ALIGNMENT) & ~(uintptr_t)(ALIGNMENT - 1));
     *header_of(memory) = (header){start, bytes};
+    FC_FORBID((char *)memory + bytes, (size_t)(start + bytes + 2 * ALIGNMENT - ((char *)memory + bytes)));
     return memory;
 }
 
