@@ -2,7 +2,8 @@
 
 Environment: FASTCONV_DEBUG=1 turns Cython's bounds checks and the compiler's debug symbols on; FASTCONV_OPENMP=0 leaves
 OpenMP out; FASTCONV_PLAIN=1 leaves vectors out, as for a compiler without vector extensions; FASTCONV_ISAS="baseline
-avx2" builds for these instruction sets alone; FASTCONV_SANITIZE=address,undefined builds with these sanitizers.
+avx2" builds for these instruction sets alone; FASTCONV_SANITIZE=address,undefined builds with these sanitizers;
+FASTCONV_DRIVERS=runtime builds some modules alone, here the one that holds the kernels.
 Each of them wants a build folder of its own: objects are not built again because the environment changed.
 """
 
@@ -22,6 +23,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
 
+if sysconfig.get_config_var("Py_GIL_DISABLED"):  # neither the stable ABI nor, without the GIL, the drivers
+    raise SystemExit("fastconv does not support free-threaded Python yet; build it for a Python that has the GIL")
+
 ROOT = Path(__file__).parent
 KERNELS = Path("fastconv/kernels")
 SOURCES = KERNELS / "src"
@@ -39,7 +43,7 @@ WINDOWS = sys.platform == "win32"
 TARGET = sysconfig.get_platform()  # of a cross build, _PYTHON_HOST_PLATFORM
 CROSS = os.environ.get("_PYTHON_HOST_PLATFORM", "").startswith("linux") and platform.machine() not in TARGET
 
-BASE_FLAGS = ["/O2"]
+BASE_FLAGS = ["/O2", "/std:c11"]
 if not WINDOWS:
     BASE_FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"]
     # Nothing unwinds through C: the tables for it would only make the wheel larger.
@@ -249,6 +253,7 @@ setup(
             py_limited_api=True,
         )
         for driver in DRIVERS
+        if driver.stem in os.environ.get("FASTCONV_DRIVERS", driver.stem).split()
     ],
     cmdclass={"build_ext": BuildKernels, "sdist": SourceDistribution},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import process
 import pytest
+from specs.compare import TIMES
 
 from fastconv.kernels import runtime
 
@@ -176,7 +177,7 @@ def check(script, isa):
 @pytest.mark.parametrize("isa", runtime.available_isas())
 @pytest.mark.parametrize("at_end", [True, False], ids=["behind", "before"])
 def test_nothing_beside_an_array_is_touched(isa, at_end):
-    check(FENCES.format(at_end=at_end) + SCRIPT.format(cases=400), isa)
+    check(FENCES.format(at_end=at_end) + SCRIPT.format(cases=max(5, int(400 * TIMES))), isa)
 
 
 @pytest.mark.parametrize("isa", runtime.available_isas())
@@ -184,4 +185,4 @@ def test_nothing_beside_an_array_is_touched(isa, at_end):
 def test_no_operator_touches_anything_beside_an_array(isa, at_end):
     """Forward and backward, with all their options: the calls of tests/operators.py and drawn ones of tests/specs/."""
     tests = str(Path(__file__).parent)
-    check(FENCES.format(at_end=at_end) + OPERATORS_SCRIPT.format(tests=tests, cases=40), isa)
+    check(FENCES.format(at_end=at_end) + OPERATORS_SCRIPT.format(tests=tests, cases=max(5, int(40 * TIMES))), isa)

@@ -28,3 +28,8 @@
 Nothing here validates: every array is C-contiguous, aligned, of one dtype, and of the right shape. To add a kernel, add
 one file to src/kernels, one line to src/registry.def, and its signature to runtime.pxd, for the drivers to call it.
 """
+
+import sys
+
+if "free-threading build" in sys.version:
+    raise ImportError("fastconv does not support free-threaded Python yet; import it in a Python that has the GIL")

@@ -145,6 +145,8 @@ def build_info():
 def _choose_isa():
     """The best instruction set that this processor has, or the one that FASTCONV_ISA names."""
     usable = available_isas()
+    if not usable:
+        raise ImportError("fastconv is built for instruction sets alone that this processor lacks: build it without FASTCONV_ISAS")
     wanted = os.environ.get("FASTCONV_ISA", "")
     if wanted and wanted not in usable:
         raise ValueError(f"FASTCONV_ISA (={wanted!r}) must be one of {', '.join(usable)} on this processor")
