@@ -3,13 +3,13 @@
 
 def drawn(*operators):
     """The drawn calls of these operators."""
-    return ["tests/test_against_torch.py", "-k", " or ".join(f"[{name}]" for name in operators)]
+    return [f"tests/test_against_torch.py::test_operator[{name}]" for name in operators]
 
 
-CONV = ["tests/test_conv.py", "tests/test_dataflows.py"]
+CONV = [*drawn("conv2d"), "tests/test_conv.py", "tests/test_dataflows.py", "tests/test_working_memory.py"]
 THREADS = ["tests/test_threads.py", "tests/test_same_bits.py"]
 BOUNDS = ["tests/test_bounds.py"]
-POOL = ["tests/test_pool.py"]
+POOL = [*drawn("max_pool2d", "avg_pool2d"), "tests/test_pool.py"]
 # Cython's prange asks for no wait at its end; what stands in both clauses makes compilers wait at the next one's start.
 NO_WAIT = 'cdef extern from *:\n    """\n    #define lastprivate(name)\n    """\n'
 
@@ -53,8 +53,8 @@ MUTANTS = {
         ),
         BOUNDS,
     ),
-    "filter: a row's weights for all": (
-        ("src/kernels/filter_taps.c", ("broadcast(weights[t - j * KW])", "broadcast(weights[t])")),
+    "filter: the first row for all": (
+        ("src/kernels/filter_taps.c", ("load(pixels + j * pitch)", "load(pixels)")),
         ["tests/test_depthwise.py", "tests/test_dataflows.py"],
     ),
     "winograd: tiles too far apart": (

@@ -115,6 +115,16 @@ def test_group_norm(shape, groups, dtype, offset, which, mask, seed):
         assert_same_bits(fc.group_norm(x[-1:], groups, weight, bias)[0], out[-1])
 
 
+@pytest.mark.parametrize("groups", [3, 7])
+def test_group_norm_of_many_rows_of_channels(groups, dtype, rng):
+    """So many that a task begins within an image, with a group that is not the first."""
+    x, (weight, bias) = rng.standard_normal((777, 21)).astype(dtype), parameters(rng, dtype, 21, (True, True))
+    assert_sums(fc.group_norm(x, groups, weight, bias), reference.group_norm(x, groups, weight, bias), dtype)
+    gy = rng.standard_normal(x.shape).astype(dtype)
+    grads = F.group_norm_backward(gy, x, groups, weight)
+    assert_gradients(grads, reference.group_norm_backward(gy, x, groups, weight), (True, True, True), dtype)
+
+
 def check_layer_norm(rng, dtype, outer, inner, offset, which, mask):
     shape = (*outer, *inner)
     x, (weight, bias) = (rng.standard_normal(shape) + offset).astype(dtype), parameters(rng, dtype, inner, which)

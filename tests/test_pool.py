@@ -132,6 +132,18 @@ def test_the_first_of_equals_keeps_the_index(dtype):
     assert indices.item() == 0 and np.signbit(y).all()
 
 
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5])
+def test_of_nothing_but_minus_infinity_the_first_inside_the_image_wins(kernel, stride, dilation, dtype):
+    x = np.full((1, 2, 9, 21), -np.inf, dtype)
+    options = dict(kernel_size=kernel, stride=stride, padding=kernel // 2, dilation=dilation)
+    _, indices = fc.max_pool2d(x, **options, return_indices=True)
+    expected = reference.max_pool2d(x, **options)[1]
+    assert (expected >= 0).all()
+    np.testing.assert_array_equal(indices, expected)
+
+
 def test_minus_infinity_everywhere(dtype):
     """Padding is minus infinity but never the maximum: indices stay inside the image."""
     x = np.full((1, 1, 2, 2), -np.inf, dtype)

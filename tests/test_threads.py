@@ -200,6 +200,25 @@ def test_python_threads_share_a_network_in_eval_mode(dtype, rng, threads):
     assert_same_bits(fresh(x), results[0])
 
 
+def test_no_two_threads_are_lent_the_same_memory(rng, threads):
+    """Working memory that is kept goes to one at a time: many short calls that each want some."""
+    threads(1)
+    cases = []
+    for number in range(4):
+        x, w = (rng.standard_normal(shape, np.float32) for shape in ((1, 33 + number, 12, 12), (17, 33 + number, 3, 3)))
+        cases.append((x, w, fc.conv2d(x, w, padding=1, stride=2)))
+
+    def run(number):
+        x, w, expected = cases[number]
+        wrong = 0
+        for _ in range(3000):
+            wrong += not np.array_equal(fc.conv2d(x, w, padding=1, stride=2), expected)
+        return wrong
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, range(4))) == [0, 0, 0, 0]
+
+
 def test_different_shapes_at_the_same_time(dtype, rng, threads):
     """What one call keeps for itself never reaches another."""
     threads(2)
