@@ -156,7 +156,8 @@ cdef class Network:
 
     cdef int _divide(self, Operation *op, columns, rows) except -1:
         cdef Py_ssize_t i
-        op.divisors, op.factors = <char *> reserve(op.target.W * self.net.itemsize), <double *> reserve(op.target.H * sizeof(double))
+        op.divisors = <char *> reserve(op.target.W * self.net.itemsize)  # kept at once, should there be none for the next
+        op.factors = <double *> reserve(op.target.H * sizeof(double))
         for i in range(op.target.W):
             self.net.kernel.fill(1, columns[i], op.divisors + i * self.net.itemsize)
         for i in range(op.target.H):

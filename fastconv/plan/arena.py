@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastconv.kernels.prepared import Program
-from fastconv.plan.locks import Locked
+from fastconv.nn.locks import Locked
 from fastconv.plan.steps import Step
 
 INPUT, OUTPUT = "input", "output"  # the caller's arrays; a region of the arena is 0, 1, ...

@@ -12,7 +12,7 @@ import numpy as np
 from fastconv import _arguments as args
 from fastconv import nn
 from fastconv.kernels.lanes import Network
-from fastconv.plan.locks import Locked
+from fastconv.nn.locks import Locked
 
 # Layers with more fill the vectors by themselves, and have fewer products to compute by Winograd's algorithm.
 _MOST_CHANNELS = 32
