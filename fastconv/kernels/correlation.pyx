@@ -37,7 +37,7 @@ cdef struct Blocks:
     Py_ssize_t outputs                   # output channels of one block, a multiple of the tile
     Py_ssize_t channels                  # source channels of one slab
     Py_ssize_t depth                     # of one part
-    bint panels                          # as the job asks, where rows are short enough to cross
+    bint panels                          # as the job asks, where rows are short enough to cross, or there is one
     bint staged                          # outputs are not neighbours: collect a block, then spread it
     bint shared                          # the slab of the last phase that packed one serves this one too
     Py_ssize_t slab_bytes, panel_bytes, stage_bytes, table_bytes
@@ -65,7 +65,7 @@ cdef void lay_out(Correlation *job, Blocks *blocks) noexcept nogil:
     """What a job needs for blocks of the sizes chosen."""
     cdef Py_ssize_t lanes = job.kernel.lanes
     cdef Py_ssize_t width = lanes * job.kernel.tile_vectors
-    blocks.panels = job.panels and job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS
+    blocks.panels = job.panels and (job.rows.size == 1 or (job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS))
     blocks.depth = min(PANEL_DEPTH, PANEL_BYTES // (width * job.itemsize)) if blocks.panels else DEPTH
     axis_layout(&job.rows, blocks.rows, False)
     axis_layout(&job.columns, blocks.columns, False)

@@ -83,6 +83,11 @@ cdef double filled(Py_ssize_t count, Py_ssize_t lanes) noexcept nogil:
     return ceil_to(count, lanes) / <double> count
 
 
+cdef bint wide(const Shape *shape) noexcept nogil:
+    """Whether there are many registers of long vectors."""
+    return shape.lanes * shape.itemsize >= WIDE_BYTES
+
+
 cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
     """Pixels in the lanes. What comes once a tile: its results are loaded and stored, and the driver sets it up."""
     cdef bint pointwise = (shape.KH == 1 and shape.KW == 1 and shape.stride_h == 1 and shape.stride_w == 1
@@ -93,18 +98,22 @@ cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
         tile += ((1.0 if shape.stride_w == 2 else 2.0) * shape.lanes * shape.H * shape.W
                  / (<double> shape.outputs * shape.KH * shape.KW * shape.OH * shape.OW))
     if panels:      # packing: a few vectors a step of the depth, more where rows are short, shared by the output channels of a task
-        return tile + filled(shape.OH * shape.OW, shape.lanes) + max(3.5, 2.0 * shape.lanes / shape.OW) / min(shape.outputs, 64)
-    if pointwise:   # one long row; channels lie far apart, and a tile crosses all of them
-        return tile + filled(shape.OH * shape.OW, shape.lanes) + 0.06
+        return tile + filled(shape.OH * shape.OW, shape.lanes) + max(8.0 if pointwise and not wide(shape) else 3.5,
+                                                                     2.0 * shape.lanes / shape.OW) / min(shape.outputs, 64)
+    if pointwise:   # one long row; channels lie far apart, on a page each, and a tile crosses all of them
+        return tile + filled(shape.OH * shape.OW, shape.lanes) + (0.05 if wide(shape) else 0.08 if shape.channels <= 64 else 0.25)
     # Half of the short vectors, where they are not packed, lie across two cache lines; of the long ones nearly all do, but are fewer.
-    return tile + filled(shape.OW, shape.lanes) + (0.03 if shape.lanes * shape.itemsize < WIDE_BYTES else 0)
+    return tile + filled(shape.OW, shape.lanes) + (0 if wide(shape) else 0.03)
 
 
 cdef double channel_cost(const Shape *shape) noexcept nogil:
     """Output channels in the lanes; turning a run of results around costs about 14 steps."""
     cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
     cdef double weights = 0.08 if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0
-    return filled(shape.outputs, shape.lanes) * (1.04 + 0.3 * runs / shape.OW) + 14.0 / depth + weights
+    cdef double step = 1.04 + 0.3 * runs / shape.OW
+    if not wide(shape):          # a tile of 16 registers needs two loads for three products; each pixel of a lone tap lies on a page of its own
+        step += 0.35 if shape.KH * shape.KW == 1 else 0.08
+    return filled(shape.outputs, shape.lanes) * step + 14.0 / depth + weights
 
 
 cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
@@ -112,7 +121,7 @@ cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
     steps, of weights 150. Where no rows share them, points and weights of many channels come from the second-level cache: twice as long."""
     cdef Py_ssize_t tiles = ceil_to(shape.OW, m) // m, depth = shape.channels * shape.KH * shape.KW
     cdef double pixels = <double> shape.OH * shape.OW, lanes = filled(shape.outputs, shape.lanes)
-    cdef double step = 6.9 if shape.lanes * shape.itemsize >= WIDE_BYTES else 10.5
+    cdef double step = 6.9 if wide(shape) else 10.5
     if shape.KH == 1 and 6 * (shape.lanes * 4 + 64) * shape.channels > FIRST_BYTES:
         step *= 2
     return (lanes * step * tiles / (shape.KW * shape.OW) + 10.0 / depth

@@ -157,25 +157,29 @@ cdef void finish_shard(const Lanes *net, char *arena, char *shard) noexcept nogi
                                    shard + op.gradient_place * net.itemsize)
 
 
+cdef void operate_backward(const Lanes *net, Py_ssize_t i, char *arena, char *shard, double *biases) noexcept nogil:
+    """From the gradient of the i-th target to that of its source, the network's input left out, and of its weights."""
+    cdef const Operation *op = &net.operations[i]
+    if op.kind == CONVOLUTION or op.kind == DENSE:
+        if op.activation >= 0:
+            through_activation(net, op, arena, True)
+        if op.grad_bias != NULL:
+            bias_gradient(net, op, arena, biases + op.bias_place)
+        if op.kind == DENSE:
+            dense_weight_gradient(net, op, arena, shard + op.gradient_place * net.itemsize)
+        else:
+            weight_gradient(net, op, arena, arena + op.sums_place * net.lanes * net.itemsize)
+        if i > 0:
+            source_gradient(net, op, arena)
+    elif i > 0:
+        if op.kind == MAXIMUM or op.kind == MEAN:
+            pool_gradient(net, op, arena)
+        else:
+            through_activation(net, op, arena, False)
+
+
 cdef void backward(const Lanes *net, char *arena, char *shard, double *biases) noexcept nogil:
     """From the gradient of the last target, which lies in the arena, to those of the weights."""
     cdef Py_ssize_t i
-    cdef const Operation *op
     for i in range(net.count - 1, -1, -1):
-        op = &net.operations[i]
-        if op.kind == CONVOLUTION or op.kind == DENSE:
-            if op.activation >= 0:
-                through_activation(net, op, arena, True)
-            if op.grad_bias != NULL:
-                bias_gradient(net, op, arena, biases + op.bias_place)
-            if op.kind == DENSE:
-                dense_weight_gradient(net, op, arena, shard + op.gradient_place * net.itemsize)
-            else:
-                weight_gradient(net, op, arena, arena + op.sums_place * net.lanes * net.itemsize)
-            if i > 0:
-                source_gradient(net, op, arena)
-        elif i > 0:
-            if op.kind == MAXIMUM or op.kind == MEAN:
-                pool_gradient(net, op, arena)
-            else:
-                through_activation(net, op, arena, False)
+        operate_backward(net, i, arena, shard, biases)

@@ -71,15 +71,17 @@ cdef void map_maps(const Lanes *net, const Operation *op, char *arena) noexcept 
                                    element(net, arena, &op.target, c, y, 0))
 
 
+cdef void operate(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
+    if op.kind == CONVOLUTION or op.kind == DENSE:
+        correlate_maps(net, op, arena)
+    elif op.kind == MAXIMUM or op.kind == MEAN:
+        pool_maps(net, op, arena)
+    else:
+        map_maps(net, op, arena)
+
+
 cdef void forward(const Lanes *net, char *arena) noexcept nogil:
     """From the input, which lies in the arena, to the target of the last operation."""
     cdef Py_ssize_t i
-    cdef const Operation *op
     for i in range(net.count):
-        op = &net.operations[i]
-        if op.kind == CONVOLUTION or op.kind == DENSE:
-            correlate_maps(net, op, arena)
-        elif op.kind == MAXIMUM or op.kind == MEAN:
-            pool_maps(net, op, arena)
-        else:
-            map_maps(net, op, arena)
+        operate(net, &net.operations[i], arena)

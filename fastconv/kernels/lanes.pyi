@@ -26,3 +26,6 @@ class Network:
         squared: bool = False,
         train: bool = True,
     ) -> tuple[float, int] | None: ...
+    def profile(
+        self, images: ndarray, labels: ndarray | None, scale: float = 1, shift: float = 0
+    ) -> tuple[float, list[float], float, list[float]]: ...

@@ -1,4 +1,6 @@
 """Operators that need nothing but their arrays any more, and a program of them: one call into compiled code."""
+from time import perf_counter
+
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release
 
@@ -86,23 +88,49 @@ cdef class Program:
     cdef inline char *place(self, Py_ssize_t number, char *x, char *y) noexcept nogil:
         return x if number == INPUT else y if number == OUTPUT else self.regions[number]
 
+    cdef inline int move(self, Py_ssize_t i, Py_ssize_t images, char *x, char *y) noexcept nogil:
+        cdef const char *sources[MOST_SOURCES]
+        cdef Move *move = &self.moves[i]
+        cdef int j
+        for j in range(move.sources):
+            sources[j] = self.place(move.source[j], x, y)
+        return move.call(move.state, images, sources, self.place(move.target, x, y))
+
     def forward(self, Py_ssize_t images, input, output):
         """Contiguous arrays of so many images."""
         cdef Array x, y
-        cdef const char *sources[MOST_SOURCES]
         cdef Py_ssize_t i
-        cdef int j, status = 0
+        cdef int status = 0
         cdef unsigned int mode = 0
         view(input, &x)
         view(output, &y, True)
         with nogil:
             mode = enter_team()
             for i in range(self.count):
-                for j in range(self.moves[i].sources):
-                    sources[j] = self.place(self.moves[i].source[j], x.data, y.data)
-                status = self.moves[i].call(self.moves[i].state, images, sources, self.place(self.moves[i].target, x.data, y.data))
+                status = self.move(i, images, x.data, y.data)
                 if status != 0:
                     break
             leave_team(mode)
         if status != 0:
             raise MemoryError("no memory for the workspace of an operator")
+
+    def profile(self, Py_ssize_t images, input, output):
+        """The same, and the seconds of each operator."""
+        cdef Array x, y
+        cdef Py_ssize_t i
+        cdef double begun
+        cdef unsigned int mode
+        cdef int status
+        took = []
+        view(input, &x)
+        view(output, &y, True)
+        for i in range(self.count):
+            begun = perf_counter()
+            with nogil:
+                mode = enter_team()
+                status = self.move(i, images, x.data, y.data)
+                leave_team(mode)
+            took.append(perf_counter() - begun)
+            if status != 0:
+                raise MemoryError("no memory for the workspace of an operator")
+        return took
