@@ -116,6 +116,7 @@ from fastconv._arguments.pool import (
     unpool_indices,
 )
 from fastconv._arguments.sizes import (
+    check_bytes,
     check_parameters,
 )
 from fastconv._arguments.windows import (
@@ -143,6 +144,7 @@ __all__ = [
     "channel_weight",
     "channels",
     "channels_of",
+    "check_bytes",
     "check_parameters",
     "choice",
     "class_error",

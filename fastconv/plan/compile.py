@@ -56,6 +56,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     shape = first = args.shape(input_shape, "input_shape", None, 1)
     net.output_shape(shape)
     batch = args.integer(batch, "batch", 1)
+    args.check_bytes((batch, *shape), "an input for this input_shape and batch, an array")
     fold = args.flag(fold, "fold")
     dtype = _common_dtype(everything, dtype)
     if dataflow is not None:
@@ -78,6 +79,7 @@ class _Graph:
         self.nodes = []
 
     def add(self, step, *sources):
+        args.check_bytes((self.batch, *step.output_shape), f"{step.name}: an output")
         self.nodes.append(Node(step, sources))
         return len(self.nodes)
 
