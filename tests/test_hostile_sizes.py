@@ -138,7 +138,7 @@ NETWORKS = {
     "more of it": (nn.Sequential(nn.AdaptiveAvgPool2d(2**62), nn.ReLU()), (1, 28, 28)),
     "padding": (nn.ZeroPad2d(2**31), (1, 28, 28)),
     "branches": (nn.Concat(nn.ReLU(), nn.Residual(nn.Sigmoid())), (1, 28, 28)),
-    "activation": (nn.ReLU(), (28,)),
+    "activation": (nn.ReLU(), (1, 28, 28)),
     "normalisation": (nn.LayerNorm((28,)), (28,)),
     "nothing": (nn.Identity(), (28,)),
 }

@@ -17,6 +17,7 @@ import numpy as np
 from fastconv.training.errors import CheckpointError
 
 HEADER_LIMIT = 4096  # bytes of a .npy header
+DIRECTORY_LIMIT = 4 << 20  # bytes of an archive's directory, which zipfile makes objects of eight times that size
 
 # What zipfile, NumPy's header parser and json raise on bytes that are not theirs
 _BROKEN = (
@@ -45,13 +46,25 @@ def open_npz(path, what="checkpoint"):
     Whatever a broken archive, header or JSON raises in the block becomes a CheckpointError of one line that names the
     file; OSError when it cannot be opened.
     """
-    with reading(path, what), zipfile.ZipFile(path) as archive:
+    with reading(path, what), _File(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+        file.most = None
         members = _members(archive)
 
         def read(name, dtype, shape, limit=None):
             return _read(archive, members[name], dtype, shape, limit)
 
         yield members, read
+
+
+class _File(io.BufferedReader):
+    """Refuses to read much at once, which is what zipfile does with a directory, until `most` says otherwise."""
+
+    most = DIRECTORY_LIMIT
+
+    def read(self, size=-1):
+        if self.most is not None and size is not None and size > self.most:
+            raise zipfile.BadZipFile(f"a directory of {size:,} bytes")
+        return super().read(size)
 
 
 @contextlib.contextmanager

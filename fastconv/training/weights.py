@@ -69,7 +69,7 @@ def load_weights(path, net):
         >>> load_weights("lenet.safetensors", net)
     """
     read = _read_npz if _form(path) == ".npz" else _read_safetensors
-    net.load_state_dict(read(path, {key: (array.shape, array.dtype) for key, array in net.state_dict().items()}))
+    net.load_state_dict(read(path, net.state_layout()))
 
 
 def _form(path):
