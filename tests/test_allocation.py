@@ -60,12 +60,12 @@ tried = 0
 def new(*shape):
     return rng.standard_normal(shape, np.float32)
 
-def fail_each(name, work):
+def fail_each(name, work, least):
     'How many allocations there were: the n-th fails in the n-th call.'
     n, result = 1, None
     while True:
         raised = result = None
-        shim.fail_at(n, 1)
+        shim.fail_at(n, least)
         try:
             result = work()
         except BaseException as error:
@@ -76,13 +76,13 @@ def fail_each(name, work):
             failures.append(f"{name}, allocation {n}: {raised!r} instead of MemoryError")
         n += 1
 
-def check(name, work):
+def check(name, work, least=1):
     global tried
     expected = [each.tobytes() for each in many(work())]
     for _ in range(6):  # what a leak costs, it costs each time
         gc.collect()
         before = shim.live_bytes()
-        tried += fail_each(name, work)
+        tried += fail_each(name, work, least)
         gc.collect()
         grown = shim.live_bytes() - before
         if grown <= 0:
@@ -167,6 +167,33 @@ for name, net, x in (
     if name != "residual":  # whose running statistics follow each call
         check(f"training {name}", trained(net, x))
 check("weights", lambda: tuple(fc.models.lenet(seed=0).parameters().values()))
+
+def fitted(optimizer, **options):
+    def work():
+        net = fc.models.lenet("relu", seed=0)
+        fc.training.fit(net, (pair, pair), optimizer=optimizer(net, **options), epochs=1, batch_size=33, seed=1)
+        return tuple(net.parameters().values())
+    return work
+
+pair = rng.integers(0, 256, (100, 1, 28, 28)).astype(np.uint8), np.arange(100) % 10
+check("fit, SGD", fitted(fc.training.SGD, lr=0.01, momentum=0.9), 64)  # of a lock's few bytes NumPy says what it likes
+check("fit, Adam", fitted(fc.training.Adam, lr=0.01), 64)
+image, small = new(20, 30), new(5, 5)
+check("correlate2d", lambda: fc.signal.correlate2d(image, small))
+check("convolve", lambda: fc.signal.convolve(image, small))
+
+def save():
+    fc.training.save_checkpoint("run.npz", net, optimizer, fc.training.State(), {})
+    return net[0].weight
+
+def restore():
+    fc.training.Checkpoint("run.npz").restore(net, optimizer)
+    return net[0].weight
+
+net = fc.models.lenet("relu", seed=0)
+optimizer = fc.training.Adam(net, 0.01)
+for work in (save, restore):  # likewise of the buffers that NumPy and zipfile make for themselves
+    check(work.__name__, work, 4096)
 """
 
 END = """
@@ -193,7 +220,12 @@ def shim(tmp_path_factory):
     [(1, OPERATORS, 500), (2, LARGE, 400), (1, LARGE, 400), (2, NETWORKS, 300)],
     ids=["operators", "large, two threads", "large, one thread", "networks"],
 )
-def test_every_allocation_fails_once(shim, threads, work, least):
-    script = START.replace("THREADS", str(threads)) + work + END.replace("LEAST", str(least))
+def test_every_allocation_fails_once(shim, tmp_path, threads, work, least):
+    script = (
+        f"import os\nos.chdir({str(tmp_path)!r})\n"
+        + START.replace("THREADS", str(threads))
+        + work
+        + END.replace("LEAST", str(least))
+    )
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     process.check(script, env={"LD_PRELOAD": str(shim), "PYTHONPATH": path}, seconds=120)

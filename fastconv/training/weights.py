@@ -97,7 +97,7 @@ def _read_safetensors(path, expected):
     _require_safetensors()
     from safetensors import SafetensorError, deserialize
 
-    with reading(path, "file of weights", (SafetensorError, ValueError, OverflowError, MemoryError, OSError)):
+    with reading(path, "file of weights", (SafetensorError, ValueError, OverflowError, OSError)):
         size = os.path.getsize(path)
         most = HEADER_LIMIT + sum(_bytes(*layout) for layout in expected.values())
         if size > most:
