@@ -120,8 +120,10 @@ def _read(archive, info, dtype, shape, limit):
 
 
 def _header(member, name):
-    """(shape, whether in Fortran order, dtype). NumPy's parser is Python's, which would say of operators that are nested
-    too deeply that there is no memory."""
+    """(shape, whether in Fortran order, dtype).
+
+    NumPy's parser is Python's, which would say of operators nested too deeply that there is no memory.
+    """
     start = member.read(10)
     version = np.lib.format.read_magic(io.BytesIO(start))
     if version != (1, 0):
