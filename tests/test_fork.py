@@ -122,3 +122,69 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
     assert all(result == logits.tobytes() for result in pool.map(infer, range(4)))
 """
     )
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_multiprocessing_without_fork(method, tmp_path):
+    """Fresh processes compute on as many threads as they are told, with the same bits; a server of forks does too."""
+    file = tmp_path / "program.py"
+    file.write_text(
+        PREPARE.replace("fc.set_num_threads(2)\nexpected = compute()\n", "")
+        + f"""
+def on_threads(count):
+    fc.set_num_threads(count)
+    y = compute()
+    return y, runtime.threads_used()
+
+if __name__ == "__main__":
+    fc.set_num_threads(2)
+    expected = compute()
+    context = multiprocessing.get_context({method!r})
+    if {method!r} == "forkserver":
+        context.set_forkserver_preload(["fastconv"])
+    with context.Pool(2) as pool:
+        for y, used in pool.map(on_threads, [1, 2, 1, 2]):
+            assert y == expected
+    assert compute() == expected
+"""
+    )
+    process.check(f"import subprocess, sys\nsys.exit(subprocess.call([sys.executable, {str(file)!r}]))")
+
+
+def test_fork_while_other_threads_draw_and_compile():
+    """No lock of theirs stays taken in the child: it draws weights, compiles, and calls the very plan in use."""
+    process.check(
+        PREPARE
+        + """
+images = rng.standard_normal((64, 1, 28, 28), np.float32)
+net = fc.models.lenet("relu", seed=0).eval()
+plan = fc.compile(net, (1, 28, 28), batch=64)
+logits, few = plan(images).tobytes(), plan(images[:3]).tobytes()
+stop = threading.Event()
+
+def draw():
+    while not stop.is_set():
+        fc.nn.Linear(1500, 1500, seed=1).weight
+
+def infer():
+    while not stop.is_set():
+        plan(images), plan(images[:3])
+
+def work():
+    fresh = fc.models.lenet("relu", seed=0).eval()
+    same = fc.compile(fresh, (1, 28, 28), batch=64)(images).tobytes()
+    return same == plan(images).tobytes() == logits and plan(images[:3]).tobytes() == few
+
+threads = [threading.Thread(target=each) for each in (draw, infer, infer)]
+for thread in threads:
+    thread.start()
+try:
+    results = [child_is_right(work) for _ in range(12)]
+finally:
+    stop.set()
+    for thread in threads:
+        thread.join()
+assert all(results), results
+assert work()
+"""
+    )

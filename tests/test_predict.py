@@ -109,6 +109,31 @@ class TestReadImages:
         image.save("a.png", exif=exif)
         np.testing.assert_array_equal(read_images("a.png", SHAPE)[0, 0], np.rot90(digits[0], -1))
 
+    @pytest.mark.parametrize("form", ["png", "tiff"])
+    @pytest.mark.parametrize("number", range(10))
+    def test_turned_as_pillow_turns(self, rng, number, form):
+        image_module, operations = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
+        image = image_module.fromarray(rng.integers(0, 256, (130, 28), np.uint8))
+        exif = image.getexif()
+        exif[0x0112] = number
+        image.save(f"a.{form}", exif=exif)
+        with image_module.open(f"a.{form}") as found:
+            expected = np.asarray(operations.exif_transpose(found))
+        np.testing.assert_array_equal(read_images(f"a.{form}", (1, *expected.shape))[0, 0], expected)
+
+    def test_large_photographs_are_read_and_large_nothings_refused(self, rng):
+        """Within 64 MiB and twice the file: JPEG is decoded at a fraction of its size where it needs more."""
+        noise = rng.integers(0, 256, (110, 160, 3), np.uint8).repeat(50, 0).repeat(50, 1)  # 44 million pixels
+        picture("a.jpg", noise, quality=60)
+        small = picture("b.png", noise[::50, ::50])
+        one, two = read_images("a.jpg", SHAPE).astype(int), read_images(small, SHAPE).astype(int)
+        assert np.abs(one - two).mean() < 3
+        picture("c.png", np.zeros((7000, 7000), np.uint8))
+        with pytest.raises(DataError, match="c.png: 7,000 x 7,000 pixels are more than a file of its size is trusted"):
+            read_images("c.png", SHAPE)
+        picture("d.png", np.zeros((2160, 3840, 4), np.uint8))  # a screen
+        assert (read_images("d.png", SHAPE) == 255).all()
+
     @pytest.mark.parametrize("form", ["png", "jpg", "tiff", "gif", "bmp", "ppm"])
     def test_truncated_and_damaged_pictures(self, digits, form):
         name = f"a.{form}"

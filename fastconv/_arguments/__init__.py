@@ -94,6 +94,7 @@ from fastconv._arguments.numbers import (
     number,
     pair,
     position,
+    positive,
     probability,
     seed,
     shape,
@@ -116,6 +117,7 @@ from fastconv._arguments.pool import (
     unpool_indices,
 )
 from fastconv._arguments.sizes import (
+    check_bytes,
     check_parameters,
 )
 from fastconv._arguments.windows import (
@@ -143,6 +145,7 @@ __all__ = [
     "channel_weight",
     "channels",
     "channels_of",
+    "check_bytes",
     "check_parameters",
     "choice",
     "class_error",
@@ -197,6 +200,7 @@ __all__ = [
     "pool3d",
     "pool_padding",
     "position",
+    "positive",
     "probability",
     "ranks",
     "reduction",

@@ -29,7 +29,30 @@ Nothing here validates: every array is C-contiguous, aligned, of one dtype, and 
 one file to src/kernels, one line to src/registry.def, and its signature to runtime.pxd, for the drivers to call it.
 """
 
+import os
 import sys
 
 if "free-threading build" in sys.version:
     raise ImportError("fastconv does not support free-threaded Python yet; import it in a Python that has the GIL")
+
+# How long the threads of a team spin after a call, in case the next one comes soon: here about half a millisecond.
+# GNU's runtime counts rounds (300,000 by itself: 3 to 10 ms of a processor's time after each call), LLVM's milliseconds
+# (200 by itself).
+_SPINS = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+
+
+def _load():
+    """Loads the OpenMP runtime, which reads this from the environment, once. What the user says there counts instead;
+    a runtime that something else has loaded before keeps its own."""
+    given = {} if {"OMP_WAIT_POLICY", *_SPINS} & os.environ.keys() else _SPINS
+    os.environ.update(given)
+    try:
+        from fastconv.kernels import runtime
+
+        runtime.get_num_threads()  # LLVM's reads it at the first question
+    finally:
+        for name in given:
+            del os.environ[name]
+
+
+_load()

@@ -111,7 +111,7 @@ cdef double channel_cost(const Shape *shape) noexcept nogil:
     cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, runs = ceil_to(shape.OW, MOST_PIXELS) // MOST_PIXELS
     cdef double weights = 0.08 if 2 * shape.lanes * shape.itemsize * depth > WEIGHT_BYTES else 0
     cdef double step = 1.04 + 0.3 * runs / shape.OW
-    if not wide(shape):          # a tile of 16 registers needs two loads for three products; each pixel of a lone tap lies on a page of its own
+    if not wide(shape):          # two loads for three products, and each pixel of a lone tap lies on a page of its own
         step += 0.35 if shape.KH * shape.KW == 1 else 0.08
     return filled(shape.outputs, shape.lanes) * step + 14.0 / depth + weights
 

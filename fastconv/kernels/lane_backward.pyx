@@ -17,7 +17,7 @@ cdef void pack_backward(const Lanes *net, const Operation *op) noexcept nogil:
 
 cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
     """The correlation of the target's gradient with the turned filters. Rows of taps that would meet zeros alone are left out."""
-    cdef Py_ssize_t c, y, x, v, vectors, place, top, first, stop, a_row = op.turned_depth // op.KH, width = op.turned_width
+    cdef Py_ssize_t c, y, place, top, first, stop, a_row = op.turned_depth // op.KH, width = op.turned_width
     cdef Py_ssize_t height = (op.target.H - 1) * op.stride_h + 1
     cdef Py_ssize_t reach_h = (op.KH - 1) * op.dil_h, reach_w = (op.KW - 1) * op.dil_w
     cdef Py_ssize_t C = op.source_gradient.C, H = op.source_gradient.H, W = op.source_gradient.W
@@ -31,17 +31,11 @@ cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) no
             stop = max(min(ceil_div(height - top, op.dil_h), op.KH), first)
             tile.depth, tile.offsets = (stop - first) * a_row, op.turned_offsets + first * a_row
             tile.weights = op.turned + (c * op.turned_depth + first * a_row * width) * net.itemsize
-            x = 0
-            while x < W:
-                vectors = even_part(W - x, net.kernel.tile_vectors)
-                for v in range(vectors):
-                    # the target's gradient lies spread by the strides: its rows and columns here count from pixel to pixel
-                    place = top * (op.target_gradient.row // op.stride_h) + x + v + op.pad_w - reach_w
-                    tile.source[v] = element(net, arena, &op.target_gradient, 0, 0, 0) + place * net.lanes * net.itemsize
-                    tile.output[v] = element(net, arena, &op.source_gradient, c, y, x + v)
-                    tile.count[v] = net.lanes
-                net.kernel.correlate_tile(&tile, min(width, C - c), vectors)
-                x += vectors
+            # the target's gradient lies spread by the strides: its rows and columns here count from pixel to pixel
+            place = top * (op.target_gradient.row // op.stride_h) + op.pad_w - reach_w
+            tile.source[0] = element(net, arena, &op.target_gradient, 0, 0, 0) + place * net.lanes * net.itemsize
+            tile.output[0] = element(net, arena, &op.source_gradient, c, y, 0)
+            net.kernel.correlate_run(&tile, min(width, C - c), W, net.lanes, op.source_gradient.step * net.lanes)
 
 
 cdef void weight_gradient(const Lanes *net, const Operation *op, char *arena, char *sums) noexcept nogil:

@@ -1,5 +1,5 @@
 """The operations of a network on one chunk, images in the lanes."""
-from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, Lanes, Operation, element, even_part
+from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, Lanes, Operation, element
 from fastconv.kernels.runtime cimport fc_lane_windows, fc_tile
 from fastconv.kernels.slab cimport ceil_div
 
@@ -13,7 +13,7 @@ cdef void pack_forward(const Lanes *net, const Operation *op) noexcept nogil:
 
 
 cdef void correlate_maps(const Lanes *net, const Operation *op, char *arena) noexcept nogil:
-    cdef Py_ssize_t o, y, x, v, i, vectors, rows, width = op.width
+    cdef Py_ssize_t o, y, i, rows, width = op.width, step = op.stride_w * op.source.step * net.lanes
     cdef char *row
     cdef fc_tile tile
     tile.depth, tile.weights_step, tile.offsets, tile.accumulate = op.depth, width, op.offsets, 0
@@ -24,15 +24,9 @@ cdef void correlate_maps(const Lanes *net, const Operation *op, char *arena) noe
         if op.bias != NULL:
             tile.bias = op.bias + o * net.itemsize
         for y in range(op.target.H):
-            x = 0
-            while x < op.target.W:
-                vectors = even_part(op.target.W - x, net.kernel.tile_vectors)
-                for v in range(vectors):
-                    tile.source[v] = element(net, arena, &op.source, 0, y * op.stride_h - op.pad_h, (x + v) * op.stride_w - op.pad_w)
-                    tile.output[v] = element(net, arena, &op.target, o, y, x + v)
-                    tile.count[v] = net.lanes
-                net.kernel.correlate_tile(&tile, rows, vectors)
-                x += vectors
+            tile.source[0] = element(net, arena, &op.source, 0, y * op.stride_h - op.pad_h, -op.pad_w)
+            tile.output[0] = element(net, arena, &op.target, o, y, 0)
+            net.kernel.correlate_run(&tile, rows, op.target.W, step, op.target.step * net.lanes)
             if op.activation >= 0:
                 for i in range(rows):
                     row = element(net, arena, &op.target, o + i, y, 0)

@@ -11,7 +11,7 @@ from fastconv.kernels.elementwise import function_number
 from fastconv.kernels.lane_backward cimport backward, finish_shard, operate_backward, pack_backward, start_shard
 from fastconv.kernels.lane_forward cimport forward, operate, pack_forward
 from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTWISE, Lanes, Maps, Operation, element, even_part
-from fastconv.kernels.runtime cimport allocate, barrier, enter_team, kernels, leave_team, release, threads_for
+from fastconv.kernels.runtime cimport allocate, barrier, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport ceil_div, ceil_to
 
 cdef enum:
@@ -158,7 +158,8 @@ cdef class Network:
 
     cdef int _divide(self, Operation *op, columns, rows) except -1:
         cdef Py_ssize_t i
-        op.divisors, op.factors = <char *> reserve(op.target.W * self.net.itemsize), <double *> reserve(op.target.H * sizeof(double))
+        op.divisors = <char *> reserve(op.target.W * self.net.itemsize)  # kept at once, should there be none for the next
+        op.factors = <double *> reserve(op.target.H * sizeof(double))
         for i in range(op.target.W):
             self.net.kernel.fill(1, columns[i], op.divisors + i * self.net.itemsize)
         for i in range(op.target.H):
@@ -232,7 +233,7 @@ cdef class Network:
             if op.kind != CONVOLUTION and op.kind != DENSE:
                 continue
             taps = op.KH * op.KW
-            op.width = even_part(op.target.C, self.net.kernel.tile_rows)
+            op.width = run_width(self.net.kernel, op.target.C, op.target.W)
             op.packed = <char *> reserve(ceil_to(op.target.C, op.width) * op.depth * self.net.itemsize)
             op.offsets = <Py_ssize_t *> reserve(op.depth * sizeof(Py_ssize_t))
             for k in range(op.depth):
@@ -241,7 +242,7 @@ cdef class Network:
             if not self.training or i == 0:
                 continue
             op.turned_depth = taps * op.target.C
-            op.turned_width = even_part(op.depth // taps, self.net.kernel.tile_rows)
+            op.turned_width = run_width(self.net.kernel, op.depth // taps, op.source_gradient.W)
             op.turned = <char *> reserve(ceil_to(op.depth // taps, op.turned_width) * op.turned_depth * self.net.itemsize)
             op.turned_offsets = <Py_ssize_t *> reserve(op.turned_depth * sizeof(Py_ssize_t))
             op.turned_sources = <Py_ssize_t *> reserve(op.turned_depth * sizeof(Py_ssize_t))
@@ -271,6 +272,11 @@ cdef class Network:
                 self.parts[self.part_count] = Part(operation=op, start=start, count=min(PART, op.target.C * op.depth - start))
                 self.part_count += 1
         return 0
+
+    @property
+    def lanes(self):
+        """Images of a chunk."""
+        return self.net.lanes
 
     @property
     def arena_bytes(self):
@@ -531,6 +537,17 @@ cdef class Network:
                 for shard in range(shards):
                     total += self.biases[shard * self.shard_biases + op.bias_place + o]
                 self.net.kernel.fill(1, total, op.grad_bias + o * self.net.itemsize)
+
+
+cdef Py_ssize_t run_width(const fc_kernels *kernel, Py_ssize_t outputs, Py_ssize_t pixels) noexcept:
+    """Output channels a tile of a row of pixels: those that keep the most accumulators at work, of equals the fewest."""
+    cdef Py_ssize_t vectors, parts, width = 1
+    cdef double most = 0
+    for vectors in range(min(pixels, kernel.tile_vectors), 0, -1):
+        parts = ceil_div(outputs, kernel.run_rows[vectors - 1])
+        if <double> outputs / parts * vectors > most:
+            most, width = <double> outputs / parts * vectors, even_part(outputs, kernel.run_rows[vectors - 1])
+    return width
 
 
 cdef void *reserve(Py_ssize_t size) except NULL:

@@ -46,6 +46,7 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t lanes
         Py_ssize_t tile_rows
         Py_ssize_t tile_vectors
+        Py_ssize_t run_rows[3]
         Py_ssize_t channel_pixels[2]
         Py_ssize_t line_tiles
         Py_ssize_t weight_rows
@@ -53,6 +54,7 @@ cdef extern from "registry.h" nogil:
         Py_ssize_t local_rows
         Py_ssize_t local_taps
         void (*correlate_tile)(const fc_tile *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*correlate_run)(fc_tile *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*weight_tile)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, const Py_ssize_t *, void *,
                             Py_ssize_t) noexcept nogil
         void (*weight_sums)(Py_ssize_t, const void *, void *) noexcept nogil

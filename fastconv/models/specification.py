@@ -8,6 +8,7 @@ import numpy as np
 from fastconv import _arguments as args
 from fastconv import nn
 
+_LONGEST_SHOWN = 60  # characters of a word, in an error
 _MOST_LAYERS, _DEEPEST = 10_000, 50  # of a line that somebody means
 _TOKEN = re.compile(r"[;()]|[^\s;()]+")
 _SIZE = re.compile(r"\d{1,40}(?:x\d{1,40})?")
@@ -22,7 +23,8 @@ class _Token(NamedTuple):
     column: int
 
     def error(self, message) -> SpecificationError:
-        return SpecificationError(f"column {self.column}, {self.text!r}: {message}")
+        text = self.text if len(self.text) <= _LONGEST_SHOWN else self.text[:_LONGEST_SHOWN] + "..."
+        return SpecificationError(f"column {self.column}, {text!r}: {message}")
 
 
 def parse(text, input_shape, *, init="torch", seed=None, dtype=np.float32):

@@ -1,6 +1,7 @@
 """What every layer can do. A container overrides `children`, a layer with parameters is a `Parametric`."""
 
 from collections.abc import Mapping
+from threading import get_ident
 
 import numpy as np
 
@@ -15,7 +16,10 @@ class Layer:
     backward follows the last forward and returns the gradient of that forward's input. Gradients of parameters
     overwrite those of the backward before. With need_input_grad=False it returns None and saves the work. In training
     mode (the mode at first) forward keeps what backward needs: the arrays themselves, not copies, so leave them
-    unchanged until then. In eval mode nothing is kept, and threads may share a layer.
+    unchanged until then. In eval mode nothing is kept.
+
+    Threads may share a layer's forward, in either mode. They do not train together: backward is refused in a thread
+    other than that of the last forward, whose input it would take for its own.
 
     Keys of parameters, gradients and states are those of torch: the child's name, a dot, the child's key.
     """
@@ -51,13 +55,20 @@ class Layer:
             child.rewind(forwards)
 
     def _keep(self, *what):
-        self._saved = what if self.training else None
+        self._saved = (*what, get_ident()) if self.training else None
 
     def _kept(self):
-        if self._saved is None:
+        saved = self._saved
+        if saved is None:
             mode = "" if self.training else "; this layer is in eval mode, which keeps nothing (call train() first)"
             raise ValueError(f"{type(self).__name__}.backward needs a forward in training mode before it{mode}")
-        return self._saved
+        *what, thread = saved
+        if thread != get_ident():
+            raise ValueError(
+                f"{type(self).__name__}.backward follows the last forward, which was another thread's: a thread that "
+                f"trains needs a network of its own"
+            )
+        return what
 
     # --- parameters ---
 
@@ -91,6 +102,10 @@ class Layer:
     def state_dict(self):
         """Copies of everything that a trained layer is, parameters and buffers: what `load_state_dict` takes."""
         return {key: owner._live()[own].copy() for key, (owner, own) in self._slots().items()}
+
+    def state_layout(self):
+        """{key of state_dict(): (shape, dtype)}; nothing is drawn or allocated."""
+        return {key: _expected(slot) for key, slot in self._slots().items()}
 
     def load_state_dict(self, state_dict):
         """Copies `state_dict` into the live arrays: a mapping of arrays, DLPack tensors or what np.asarray takes.

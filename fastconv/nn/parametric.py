@@ -1,16 +1,15 @@
 """Layers with a weight and a bias, drawn when first asked for: a network can be counted without being built."""
 
-from threading import Lock
-
 import numpy as np
 
 from fastconv import _arguments as args
 from fastconv.nn.init import SCHEMES
 from fastconv.nn.layer import Layer
+from fastconv.nn.locks import Locked
 
 # One lock for all layers: two threads that share a network must see one draw, and a layer of its own lock could not be
 # copied.
-_drawing = Lock()
+_drawing = Locked()
 
 
 class Parametric(Layer):
@@ -52,11 +51,11 @@ class Parametric(Layer):
     def _drawn(self):
         arrays = self._arrays
         if arrays is None:
-            with _drawing:
+            with _drawing.lock:
                 if self._arrays is None:
                     for key, shape in self._shapes.items():
                         args.check_parameters(shape, key)
-                    self._arrays = self._draw(np.random.default_rng(self.seed))
+                    self._arrays = self._draw(_generator(self.seed))
                 arrays = self._arrays
         return arrays
 
@@ -65,7 +64,7 @@ class Parametric(Layer):
 
     def set_arrays(self, arrays):
         """Takes these as its live arrays, of the shapes of `parameter_shapes()` and its dtype, instead of drawing."""
-        with _drawing:
+        with _drawing.lock:
             self._arrays = arrays
 
     def parameters(self):
@@ -100,7 +99,7 @@ class Parametric(Layer):
         return self._drawn()
 
     def _fill(self, arrays):
-        with _drawing:
+        with _drawing.lock:
             if self._arrays is None:  # drawing values only to overwrite them would be a waste
                 self._arrays = {key: np.array(arrays[key], order="C") for key in self._shapes}
             else:
@@ -137,3 +136,10 @@ class Affine(Parametric):
 
     def _seed_from(self, stream):
         """Nothing is random here."""
+
+
+def _generator(seed):
+    try:
+        return np.random.default_rng(seed)
+    except RuntimeError as error:  # "can't allocate lock" is what it says of memory that is not there
+        raise MemoryError(str(error)) from None

@@ -56,6 +56,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     shape = first = args.shape(input_shape, "input_shape", None, 1)
     net.output_shape(shape)
     batch = args.integer(batch, "batch", 1)
+    args.check_bytes((batch, *shape), "an input for this input_shape and batch, an array")
     fold = args.flag(fold, "fold")
     dtype = _common_dtype(everything, dtype)
     if dataflow is not None:
@@ -66,7 +67,9 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     shape, value = graph.chain(layers, first, 0)
     if all(node.step.run is None for node in graph.nodes):
         graph.add(steps.copy(steps.Place("copy", shape, batch, dtype)), value)
-    in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype) if described else None
+    in_lanes = None
+    if described:
+        in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype, names=lanes.names(described, layers))
     return Plan(_title(net, layers), graph.nodes, first, shape, batch, dtype, in_lanes)
 
 
@@ -78,6 +81,7 @@ class _Graph:
         self.nodes = []
 
     def add(self, step, *sources):
+        args.check_bytes((self.batch, *step.output_shape), f"{step.name}: an output")
         self.nodes.append(Node(step, sources))
         return len(self.nodes)
 

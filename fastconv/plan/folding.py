@@ -29,14 +29,11 @@ def _fold(convolution, norm):
         return None
     if not norm.track_running_stats or norm.num_features != convolution.out_channels:
         return None
-    with np.errstate(all="ignore"):
-        scale = 1 / np.sqrt(norm.running_var.astype(np.float64) + norm.eps)
-        if norm.weight is not None:
-            scale = scale * norm.weight
-        shift = (0.0 if convolution.bias is None else convolution.bias) - norm.running_mean.astype(np.float64)
-        bias = (shift * scale + (0.0 if norm.bias is None else norm.bias)).astype(convolution.dtype)
-        weight = (convolution.weight * scale[:, None, None, None]).astype(convolution.dtype)
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+    try:
+        weight, bias = _weights(convolution, norm)
+    except SystemError as error:  # so NumPy says that there is no memory for the buffers of an operation
+        raise MemoryError(str(error)) from None
+    if weight is None:
         return None
     both = nn.Conv2d(
         convolution.in_channels,
@@ -51,3 +48,15 @@ def _fold(convolution, norm):
     )
     both.set_arrays({"weight": weight, "bias": bias})
     return both
+
+
+def _weights(convolution, norm):
+    """Weight and bias of both together, or None twice where they would not be finite."""
+    with np.errstate(all="ignore"):
+        scale = 1 / np.sqrt(norm.running_var.astype(np.float64) + norm.eps)
+        if norm.weight is not None:
+            scale = scale * norm.weight
+        shift = (0.0 if convolution.bias is None else convolution.bias) - norm.running_mean.astype(np.float64)
+        bias = (shift * scale + (0.0 if norm.bias is None else norm.bias)).astype(convolution.dtype)
+        weight = (convolution.weight * scale[:, None, None, None]).astype(convolution.dtype)
+    return (weight, bias) if np.isfinite(weight).all() and np.isfinite(bias).all() else (None, None)

@@ -67,7 +67,7 @@ class Checkpoint:
 
         Raises CheckpointError when a name, a shape or a dtype is not theirs; both are unchanged then.
         """
-        expected = {f"net.{key}": (array.shape, array.dtype) for key, array in net.state_dict().items()}
+        expected = {f"net.{key}": layout for key, layout in net.state_layout().items()}
         if optimizer is not None:
             expected |= {f"optimizer.{key}": layout for key, layout in optimizer.state_layout().items()}
         with open_npz(self.path) as (members, read):

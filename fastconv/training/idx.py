@@ -24,8 +24,9 @@ TYPE_NAMES = {
     0x0E: "float64",
 }
 MAX_DIMENSIONS = 4
-# Deflate spends at least two bits on 258 bytes of output: no gzip file grows by more than this factor.
-MAX_DEFLATE_RATIO = 1032
+# Deflate could grow by a factor of 1,032; images do by 5 or 10. A compressed file is believed up to the first number of
+# bytes, or up to the second for each of its own.
+COMPRESSED_ROOM, COMPRESSED_RATIO = 64 << 20, 20
 PIECE = 1 << 20
 
 
@@ -55,9 +56,13 @@ def read_idx(path, dimensions=None):
 
         try:
             with gzip.GzipFile(fileobj=raw) as file:
-                return _read(file, path, dimensions, info.st_size * MAX_DEFLATE_RATIO, exact=False)
+                return _read(file, path, dimensions, _room(info.st_size), exact=False)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{path}: broken gzip file ({error})") from None
+
+
+def _room(size):
+    return max(COMPRESSED_ROOM, size * COMPRESSED_RATIO)
 
 
 def _read(file, path, dimensions, room, exact):
@@ -70,7 +75,7 @@ def _read(file, path, dimensions, room, exact):
     if exact and header_size + size != room:
         raise DataError(f"{claim}, the file has {room - header_size:,}")
     if header_size + size > room:
-        raise DataError(f"{claim}, more than a compressed file of its size can hold")
+        raise DataError(f"{claim}, more than a compressed file of its size is trusted with")
     values = bytearray()
     while len(values) < size:  # grows with what is really there
         piece = file.read(min(PIECE, size - len(values)))

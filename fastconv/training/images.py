@@ -15,6 +15,22 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 PAPER = (255, 255, 255, 255)  # what transparent pixels show
 
+# A picture of few bytes may claim to be enormous: one is read in so much memory and twice its file's size.
+ROOM = 64 << 20
+ROWS = 64  # that become gray at a time
+
+# How to turn the gray pixels, by the number that EXIF gives the orientation
+_TURNS = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.T,
+    6: lambda pixels: pixels.T[:, ::-1],
+    7: lambda pixels: pixels.T[::-1, ::-1],
+    8: lambda pixels: pixels.T[::-1],
+}
+_ORIENTATION = 0x0112
+
 
 def read_images(path, input_shape, invert=False):
     """Read the images of a file and bring them to a network's input: gray, resized.
@@ -58,7 +74,7 @@ def is_idx(path):
 def _read_picture(path):
     """uint8 (H, W) of an image file."""
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError:
         raise ImportError('image files need Pillow: pip install "fastconv[images]"') from None
     Image.init()
@@ -68,7 +84,10 @@ def _read_picture(path):
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(path, formats=formats) as picture:
-                return _gray(ImageOps.exif_transpose(picture), Image)
+                _fit_into_room(picture, path)
+                picture.load()  # which turns a TIFF by itself
+                turn = _TURNS.get(picture.getexif().get(_ORIENTATION), lambda pixels: pixels)
+                return np.ascontiguousarray(turn(_gray(picture, Image)))
         except Image.UnidentifiedImageError:
             raise DataError(f"{path}: neither an IDX file nor an image ({', '.join(formats)})") from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -80,7 +99,33 @@ def _read_picture(path):
             raise DataError(f"{path}: broken image ({first_line:.120})") from None
 
 
+def _fit_into_room(picture, path):
+    """Refuses a picture whose pixels need too much memory; one in JPEG is decoded at a fraction of its size instead."""
+    room = ROOM + 2 * os.stat(path).st_size
+    if _bytes(picture) > room and picture.format == "JPEG":
+        picture.draft("L", tuple(max(side // 8, 1) for side in picture.size))
+    if _bytes(picture) > room:
+        width, height = picture.size
+        raise DataError(f"{path}: {width:,} x {height:,} pixels are more than a file of its size is trusted with")
+
+
+def _bytes(picture):
+    """What Pillow holds of a picture, and its gray pixels twice: as they come, and turned."""
+    held = 1 if picture.mode in ("1", "L", "P") else 2 if picture.mode in ("LA", "PA") or "16" in picture.mode else 4
+    return picture.size[0] * picture.size[1] * (held + 2)
+
+
 def _gray(picture, image_module):
+    """uint8 (H, W), a band of rows at a time."""
+    width, height = picture.size
+    pixels = np.empty((height, width), np.uint8)
+    for top in range(0, height, ROWS):
+        stop = min(top + ROWS, height)
+        pixels[top:stop] = _gray_band(picture.crop((0, top, width, stop)), image_module)
+    return pixels
+
+
+def _gray_band(picture, image_module):
     if picture.mode == "F":
         raise ValueError("pixels are floats, expected 8 or 16 bits")
     if picture.mode.startswith("I"):  # 16 bits

@@ -7,6 +7,7 @@ what is expected, is never read.
 import contextlib
 import io
 import os
+import re
 import stat
 import struct
 import zipfile
@@ -17,6 +18,10 @@ import numpy as np
 from fastconv.training.errors import CheckpointError
 
 HEADER_LIMIT = 4096  # bytes of a .npy header
+DIRECTORY_LIMIT = 4 << 20  # bytes of an archive's directory, which zipfile makes objects of eight times that size
+
+# {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
+_PLAIN = re.compile(rb"\{[\w\s'<>|=,:]*\([\d\s,]*\)[\w\s'<>|=,:]*\}\s*")
 
 # What zipfile, NumPy's header parser and json raise on bytes that are not theirs
 _BROKEN = (
@@ -32,7 +37,6 @@ _BROKEN = (
     AttributeError,
     IndexError,
     RuntimeError,
-    MemoryError,
     OverflowError,
 )
 
@@ -45,13 +49,25 @@ def open_npz(path, what="checkpoint"):
     Whatever a broken archive, header or JSON raises in the block becomes a CheckpointError of one line that names the
     file; OSError when it cannot be opened.
     """
-    with reading(path, what), zipfile.ZipFile(path) as archive:
+    with reading(path, what), _File(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+        file.most = None
         members = _members(archive)
 
         def read(name, dtype, shape, limit=None):
             return _read(archive, members[name], dtype, shape, limit)
 
         yield members, read
+
+
+class _File(io.BufferedReader):
+    """Refuses to read much at once, which is what zipfile does with a directory, until `most` says otherwise."""
+
+    most = DIRECTORY_LIMIT
+
+    def read(self, size=-1):
+        if self.most is not None and size is not None and size > self.most:
+            raise zipfile.BadZipFile(f"a directory of {size:,} bytes")
+        return super().read(size)
 
 
 @contextlib.contextmanager
@@ -89,10 +105,7 @@ def _members(archive):
 
 def _read(archive, info, dtype, shape, limit):
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        if version != (1, 0):
-            raise CheckpointError(f"member {info.filename!r} has .npy version {version}, expected (1, 0)")
-        found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(member, max_header_size=HEADER_LIMIT)
+        found_shape, fortran, found_dtype = _header(member, info.filename)
         size = info.file_size - member.tell()
         expected = (size,) if shape is None else shape
         if found_shape != expected or found_dtype != dtype or fortran:
@@ -104,3 +117,19 @@ def _read(archive, info, dtype, shape, limit):
             raise CheckpointError(f"member {info.filename!r} has {size:,} bytes of values, not those of its shape")
         data = member.read()  # to its end, where zipfile compares the checksum
     return np.frombuffer(data, dtype).reshape(expected)
+
+
+def _header(member, name):
+    """(shape, whether in Fortran order, dtype).
+
+    NumPy's parser is Python's, which would say of operators nested too deeply that there is no memory.
+    """
+    start = member.read(10)
+    version = np.lib.format.read_magic(io.BytesIO(start))
+    if version != (1, 0):
+        raise CheckpointError(f"member {name!r} has .npy version {version}, expected (1, 0)")
+    (length,) = struct.unpack("<H", start[8:])
+    text = member.read(min(length, HEADER_LIMIT + 1))
+    if length > HEADER_LIMIT or not _PLAIN.fullmatch(text):
+        raise CheckpointError(f"member {name!r} has a header that no plain array has")
+    return np.lib.format.read_array_header_1_0(io.BytesIO(start[8:] + text), max_header_size=HEADER_LIMIT)

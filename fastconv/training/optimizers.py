@@ -42,10 +42,10 @@ class Optimizer:
         return state
 
     def state_layout(self):
-        """{key of state_dict(): (shape, dtype)}: what a checkpoint must hold."""
-        layout = {"steps": ((), np.dtype(np.int64))}
-        for name, parameter in self.net.parameters().items():
-            layout |= {f"{slot}.{name}": (parameter.shape, parameter.dtype) for slot in self.slots}
+        """{key of state_dict(): (shape, dtype)}: what a checkpoint must hold. Nothing is drawn or allocated."""
+        layout, parameters = {"steps": ((), np.dtype(np.int64))}, self.net.state_layout()
+        for name in self.net.parameter_shapes():
+            layout |= {f"{slot}.{name}": parameters[name] for slot in self.slots}
         return layout
 
     def load_state_dict(self, state):

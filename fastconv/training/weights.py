@@ -69,7 +69,7 @@ def load_weights(path, net):
         >>> load_weights("lenet.safetensors", net)
     """
     read = _read_npz if _form(path) == ".npz" else _read_safetensors
-    net.load_state_dict(read(path, {key: (array.shape, array.dtype) for key, array in net.state_dict().items()}))
+    net.load_state_dict(read(path, net.state_layout()))
 
 
 def _form(path):
@@ -97,7 +97,7 @@ def _read_safetensors(path, expected):
     _require_safetensors()
     from safetensors import SafetensorError, deserialize
 
-    with reading(path, "file of weights", (SafetensorError, ValueError, OverflowError, MemoryError, OSError)):
+    with reading(path, "file of weights", (SafetensorError, ValueError, OverflowError, OSError)):
         size = os.path.getsize(path)
         most = HEADER_LIMIT + sum(_bytes(*layout) for layout in expected.values())
         if size > most:

@@ -63,6 +63,7 @@ typedef struct {
     ptrdiff_t lanes;          /* elements a vector */
     ptrdiff_t tile_rows;      /* output channels a correlation tile, at most */
     ptrdiff_t tile_vectors;   /* vectors of pixels a correlation tile, at most */
+    ptrdiff_t run_rows[3];    /* output channels a tile of one, two, three vectors, at most */
     ptrdiff_t channel_pixels[2]; /* pixels a channel tile of one and of two vectors, at most */
     ptrdiff_t line_tiles;     /* tiles of a row that are computed together, at most */
     ptrdiff_t weight_rows;    /* output channels a weight-gradient tile */

@@ -21,6 +21,7 @@ const fc_kernels FC_NAME(table) = {
     .lanes = VL,
     .tile_rows = TILE_ROWS,
     .tile_vectors = TILE_VECTORS,
+    .run_rows = {RUN_ROWS_1, RUN_ROWS_2, TILE_ROWS},
     .channel_pixels = {CHANNEL_PIXELS_1, CHANNEL_PIXELS_2},
     .line_tiles = LINE_TILES,
     .weight_rows = WEIGHT_ROWS,

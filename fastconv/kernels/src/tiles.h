@@ -10,6 +10,13 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 3, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHA
 enum { TILE_ROWS = 4, TILE_VECTORS = 2, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 8, CHANNEL_PIXELS_2 = 5, LINE_TILES = 2 };
 #endif
 
+/* Output channels of a correlation tile of one and of two vectors, at most. */
+#if FC_REGISTERS == 16 && defined(__FMA__)
+enum { RUN_ROWS_1 = 12, RUN_ROWS_2 = 6 };
+#else
+enum { RUN_ROWS_1 = TILE_ROWS, RUN_ROWS_2 = TILE_ROWS };
+#endif
+
 /* Weights of a locally connected tile, or their sums, stay in registers too. */
 enum { LOCAL_ROWS = FC_REGISTERS == 32 ? 4 : 2, LOCAL_TAPS = 4 };
 

@@ -7,7 +7,7 @@
 #include "tiles.h"
 
 FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
-    vec sums[TILE_ROWS][TILE_VECTORS];
+    vec sums[RUN_ROWS_1][TILE_VECTORS];
     const real *weights = t->weights;
     const ptrdiff_t *offsets = t->offsets;
     const ptrdiff_t weights_step = t->weights_step;
@@ -70,15 +70,34 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
 SIZES(1) SIZES(2) SIZES(3) SIZES(4)
 #if FC_REGISTERS == 32
 SIZES(5) SIZES(6) SIZES(7) SIZES(8)
+#elif defined(__FMA__)
+SIZE(5, 1) SIZE(5, 2) SIZE(6, 1) SIZE(6, 2)
+SIZE(7, 1) SIZE(8, 1) SIZE(9, 1) SIZE(10, 1) SIZE(11, 1) SIZE(12, 1)
 #endif
 
-static void (*const SIZED[TILE_ROWS][TILE_VECTORS])(const fc_tile *) = {
+static void (*const SIZED[RUN_ROWS_1][TILE_VECTORS])(const fc_tile *) = {
     ENTRY(1) ENTRY(2) ENTRY(3) ENTRY(4)
 #if FC_REGISTERS == 32
     ENTRY(5) ENTRY(6) ENTRY(7) ENTRY(8)
+#elif defined(__FMA__)
+    {tile_5x1, tile_5x2}, {tile_6x1, tile_6x2}, {tile_7x1}, {tile_8x1}, {tile_9x1}, {tile_10x1}, {tile_11x1}, {tile_12x1},
 #endif
 };
 
 void FC_NAME(correlate_tile)(const fc_tile *tile, ptrdiff_t rows, ptrdiff_t vectors) {
     SIZED[rows - 1][vectors - 1](tile);
+}
+
+/* A row of pixels that fill a vector each (images are in the lanes), `source_step` and `output_step` elements apart. */
+void FC_NAME(correlate_run)(fc_tile *tile, ptrdiff_t rows, ptrdiff_t pixels, ptrdiff_t source_step, ptrdiff_t output_step) {
+    const real *source = tile->source[0];
+    real *output = tile->output[0];
+    const ptrdiff_t most = rows <= TILE_ROWS ? TILE_VECTORS : rows <= RUN_ROWS_2 ? 2 : 1;
+    for (ptrdiff_t parts = (pixels + most - 1) / most; parts > 0; parts--) {
+        const ptrdiff_t vectors = (pixels + parts - 1) / parts; /* parts of one size: a short last one would starve */
+        for (ptrdiff_t j = 0; j < vectors; j++, source += source_step, output += output_step)
+            tile->source[j] = source, tile->output[j] = output, tile->count[j] = VL;
+        SIZED[rows - 1][vectors - 1](tile);
+        pixels -= vectors;
+    }
 }

@@ -13,7 +13,10 @@ class Locked:
     """
 
     def __init__(self):
-        self.lock = Lock()
+        try:
+            self.lock = Lock()
+        except RuntimeError as error:  # so Python says that there is no memory for one
+            raise MemoryError(str(error)) from None
         _all.add(self)
 
 
