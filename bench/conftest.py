@@ -1,7 +1,7 @@
 """What the suites share: a layer is checked, then timed, and its rate is shown below pytest-benchmark's table.
 
-    pytest bench --benchmark-only
-    pytest bench --benchmark-only -k "vgg and plain"
+pytest bench --benchmark-only
+pytest bench --benchmark-only -k "vgg and plain"
 """
 
 import pytest

@@ -95,9 +95,7 @@ def samples(dtype):
             grad_output=new(*x.shape), input=x, running_mean=new(4), running_var=weight[:4], weight=new(4)
         ),
         "layer_norm": dict(input=x, normalized_shape=(9, 10), weight=new(9, 10), bias=new(9, 10)),
-        "layer_norm_backward": dict(
-            grad_output=new(*x.shape), input=x, normalized_shape=(9, 10), weight=new(9, 10)
-        ),
+        "layer_norm_backward": dict(grad_output=new(*x.shape), input=x, normalized_shape=(9, 10), weight=new(9, 10)),
         "group_norm": dict(input=x, num_groups=2, weight=new(4), bias=new(4)),
         "group_norm_backward": dict(grad_output=new(*x.shape), input=x, num_groups=2, weight=new(4)),
         "local_response_norm": dict(input=x, size=3),

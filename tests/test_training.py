@@ -41,6 +41,12 @@ class FakeNet:
     def parameters(self):
         return self.arrays
 
+    def parameter_shapes(self):
+        return {key: array.shape for key, array in self.arrays.items()}
+
+    def state_layout(self):
+        return {key: (array.shape, array.dtype) for key, array in self.arrays.items()}
+
     def gradients(self):
         return {key: self.draws.standard_normal(array.shape).astype(array.dtype) for key, array in self.arrays.items()}
 

@@ -1,5 +1,6 @@
 """Integers, flags, axes and seeds."""
 
+import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import index
@@ -63,6 +64,14 @@ def number(value, name):
         return float(value)
     except OverflowError:
         raise ValueError(f"{name} must be a number that float64 holds, got {name}={value!r}") from None
+
+
+def positive(value, name):
+    """A finite number above 0 as a float; bool is refused."""
+    value = number(value, name)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be above 0 and finite, got {name}={value}")
+    return value
 
 
 def probability(value, name):

@@ -3,6 +3,7 @@
     layer    one layer: sizes, notation, cost          worker/   a process that holds one library and times it
     layers   the named layers of real networks         process   that process seen from here
     operators  a call of each operator                 run       all libraries in turns
+    networks  whole networks, and how others build them
     modes    what is timed against whom                report    the outcome as data
     sweep    random plausible layers                   text, picture  the outcome to look at
     machine  what it was measured on
@@ -12,9 +13,11 @@
 >>> report = benchmark.measure([(mode, layer) for layer in benchmark.select("vgg-512*")], threads=2)
 """
 
+from . import networks
 from .layer import Layer, parse
 from .layers import LAYERS, select
 from .modes import DEFAULT_MODES, MODES, Mode, parse_modes
+from .networks import Network
 from .operators import CALLS, Call
 from .report import Report, Result, Roofline, Timing, from_json
 from .run import measure
@@ -28,12 +31,14 @@ __all__ = [
     "Call",
     "Layer",
     "Mode",
+    "Network",
     "Report",
     "Result",
     "Roofline",
     "Timing",
     "from_json",
     "measure",
+    "networks",
     "parse",
     "parse_modes",
     "sample",

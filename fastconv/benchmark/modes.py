@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .layer import Layer
+from .networks import Network
 from .operators import Call
 
 
@@ -38,10 +39,23 @@ MODES: dict[str, Mode] = {
         Mode("signal", ("correlate2d",), ("scipy",), "one image, one filter: fastconv.signal, scipy.signal"),
         Mode("operators", ("operator",), ("torch",), "a call of each operator: fastconv.functional, PyTorch eager"),
         Mode("operators-backward", ("operator",), ("torch",), "their gradients alone: <operator>_backward, autograd"),
+        Mode(
+            "inference",
+            ("network",),
+            _ALL,
+            "a batch through a network: fastconv.compile and its peers",
+        ),
+        Mode(
+            "training",
+            ("network",),
+            ("torch",),
+            "an epoch of 20 batches: fastconv.training.fit, PyTorch",
+        ),
         Mode("scaling", ("conv2d",), ("fastconv-1-thread",), "fastconv's threads against one of them, on large layers"),
     )
 }
-DEFAULT_MODES = tuple(name for name in MODES if name != "scaling" and not name.startswith("operators"))
+_ASKED_FOR = ("scaling", "inference", "training", "operators", "operators-backward")
+DEFAULT_MODES = tuple(name for name in MODES if name not in _ASKED_FOR)
 
 
 def parse_modes(text: str) -> list[Mode]:
@@ -53,13 +67,13 @@ def parse_modes(text: str) -> list[Mode]:
     return [MODES[name] for name in dict.fromkeys(names)]
 
 
-def work(layer: Layer | Call, mode: str, itemsize: int = 4) -> tuple[int, int]:
+def work(layer: Layer | Call | Network, mode: str, itemsize: int = 4) -> tuple[int, int]:
     """(operations, bytes) of one call: a direct algorithm's arithmetic, and each array of a function moved once.
 
     Winograd does less arithmetic than this counts, and arrays that stay in a cache cost less than the bytes say:
     both may lift a layer above the roofline.
     """
-    if isinstance(layer, Call):
+    if isinstance(layer, Call | Network):
         return layer.work(mode, itemsize)
     x, y = math.prod(layer.input_shape), math.prod(layer.output_shape)
     w = 0 if layer.is_pool else math.prod(layer.weight_shape)

@@ -107,4 +107,3 @@ _NAMED: dict[str, tuple] = {
 CALLS: tuple[Call, ...] = tuple(
     Call(name, name.partition(",")[0], arrays, options) for name, (arrays, options) in _NAMED.items()
 )
-

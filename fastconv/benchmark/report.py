@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from .layer import Layer, parse
 from .modes import work
+from .networks import Network, from_request
 from .operators import CALLS, Call
 
 OURS = "fastconv"
@@ -31,7 +32,7 @@ class Timing:
 class Result:
     """One layer in one mode: a timing a library; libraries that could not take part, and why."""
 
-    layer: Layer | Call
+    layer: Layer | Call | Network
     mode: str
     dtype: str
     times: dict[str, Timing]
@@ -117,6 +118,7 @@ class Report:
             results.append(
                 {
                     "layer": result.layer.name,
+                    **({"network": result.layer.request()} if isinstance(result.layer, Network) else {}),
                     "shape": result.layer.describe(),
                     "mode": result.mode,
                     "dtype": result.dtype,
@@ -148,7 +150,9 @@ class Report:
         )
 
 
-def _layer(row: dict) -> Layer | Call:
+def _layer(row: dict) -> Layer | Call | Network:
+    if "network" in row:
+        return from_request(row["network"])
     return _CALLS[row["layer"]] if row["mode"].startswith("operators") else parse(row["shape"], row["layer"])
 
 

@@ -18,6 +18,7 @@ from .modes import Mode
 from .process import Worker, WorkerError
 from .report import OURS, Report, Result, Roofline, Timing
 
+_PREPARE = {"operator": "prepare_call", "network": "prepare_network"}
 _PAUSE = 0.05  # seconds between two turns: a pool that spins for a while after its work falls asleep
 
 
@@ -102,7 +103,7 @@ def _one(team: Team, libraries: list[str], mode: Mode, layer: Layer, rounds: int
     setup = {"layer": layer.request(), "mode": mode.name, "dtype": dtype, "seconds": seconds}
     expected = None
     for library in libraries:
-        answer = turn(library, "prepare_call" if layer.op == "operator" else "prepare", **setup)
+        answer = turn(library, _PREPARE.get(layer.op, "prepare"), **setup)
         if answer is None:
             continue
         forms[library], times[library] = answer["form"], []

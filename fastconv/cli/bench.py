@@ -8,6 +8,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from fastconv.cli import networks
 from fastconv.cli.values import number, whole_number
 
 HELP = "measure the speed of layers of real networks, beside other libraries"
@@ -18,13 +19,21 @@ EXAMPLES = (
     "fastconv bench --shape '64x56x56->64 3x3 p1 b4' --modes plain",
     "fastconv bench --sweep 200 --seed 1",
     "fastconv bench --from bench.json --plot bench.svg",
+    "fastconv bench lenet --recipe book --plot profile.png",
 )
 
 WORST = 10  # layers of a sweep that are listed
 
 
 def add_arguments(parser):
-    what = parser.add_argument_group("what is measured")
+    networks.add_arguments(parser)
+    parser.add_argument(
+        "--batch",
+        metavar="N",
+        type=whole_number(1, 10**6),
+        help="images of a batch of MODEL (default: 1 and 256; 64 and 256)",
+    )
+    what = parser.add_argument_group("what is measured, where no MODEL is named")
     which = what.add_mutually_exclusive_group()
     which.add_argument("--layers", metavar="GLOB", help="names or patterns, separated by commas (default: all)")
     which.add_argument("--shape", metavar="NOTATION", action="append", help="a layer of your own; may be repeated")
@@ -50,40 +59,57 @@ def add_arguments(parser):
     out.add_argument(
         "--json", metavar="FILE", nargs="?", const="-", help="write the report as JSON; without FILE print it, alone"
     )
-    out.add_argument("--plot", metavar="FILE", help="draw the ratios and the roofline (with matplotlib)")
+    out.add_argument(
+        "--plot", metavar="FILE", help="draw the ratios and the roofline, or MODEL's steps (with matplotlib)"
+    )
 
 
 def run(args, parser):
     from fastconv import benchmark
     from fastconv.benchmark import picture, text
+    from fastconv.cli import bench_network
 
-    if args.list:
+    if args.model is None:
+        for option in ("input", "recipe", "classes", "batch"):
+            if getattr(args, option) is not None:
+                parser.error(f"argument --{option}: only a MODEL has it")
+    if args.list and args.model is None:
         print("\n".join(text.names()))
         return 0
     if args.plot and importlib.util.find_spec("matplotlib") is None:  # said before the measuring, not after it
         raise ValueError('--plot needs matplotlib: pip install "fastconv[cli]"')
-    report = _read(args.stored) if args.stored else _measure(args, parser, benchmark)
+    if args.model is not None:
+        return bench_network.run(args, parser)
+    report = _read(args.stored) if args.stored else measure(args, parser, lambda: _work(args, benchmark))
+    show(args, report, worst=WORST if args.sweep else 0)
+    if args.plot:
+        picture.draw(report, args.plot)
+    return 0
+
+
+def show(args, report, worst=0):
+    """Print a report, or write it, as --json has it; ValueError if it is empty."""
+    from fastconv.benchmark import text
 
     if args.json == "-":
         print(report.to_json())
     else:
-        text.show(report, worst=WORST if args.sweep else 0)
+        text.show(report, worst)
         if args.json:
             Path(args.json).write_text(report.to_json() + "\n", encoding="utf-8")
-    if args.plot:
-        picture.draw(report, args.plot)
     if not any(result.times for result in report.results):
         raise ValueError("no library could be measured")
-    return 0
 
 
-def _measure(args, parser, benchmark):
+def measure(args, parser, find_work):
+    """The report on the (mode, layer) pairs that `find_work()` returns; its ValueError is of what was typed."""
     import fastconv
+    from fastconv import benchmark
     from fastconv.benchmark.stored import with_stored_peers
     from fastconv.cli.terminal import Terminal
 
     try:
-        work = _work(args, benchmark)
+        work = find_work()
         libraries = _libraries(args, benchmark)
     except ValueError as error:
         parser.error(str(error))

@@ -55,11 +55,11 @@ def _count(counting, net, input_shape, batch, name, parser):
 
 def _measured(report, net, args):
     from fastconv import settings
-    from fastconv.benchmark import network
+    from fastconv.benchmark import by_layer
     from fastconv.cli.terminal import Terminal
 
     if args.threads is not None:
         settings.set_num_threads(args.threads)
     terminal = Terminal(as_json=args.form != "table")
     with terminal.progress(len(report.layers)) as bar:
-        return network.measure(report, net, args.seconds, bar)
+        return by_layer.measure(report, net, args.seconds, bar)

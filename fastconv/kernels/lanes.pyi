@@ -3,6 +3,7 @@ from numpy import ndarray
 class Network:
     macs: int
     arena_bytes: int
+    lanes: int
     def __init__(
         self,
         itemsize: int,

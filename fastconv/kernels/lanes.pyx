@@ -274,6 +274,11 @@ cdef class Network:
         return 0
 
     @property
+    def lanes(self):
+        """Images of a chunk."""
+        return self.net.lanes
+
+    @property
     def arena_bytes(self):
         """Of one thread."""
         return self.net.vectors * self.net.lanes * self.net.itemsize

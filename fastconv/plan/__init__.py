@@ -5,6 +5,7 @@ layers -- compile.py --> a graph of steps (data) -- arena.py --> where each read
 
 from fastconv.plan.compile import compile
 from fastconv.plan.plan import Plan
+from fastconv.plan.profile import Profile
 from fastconv.plan.steps import Step
 
-__all__ = ["Plan", "Step", "compile"]
+__all__ = ["Plan", "Profile", "Step", "compile"]

@@ -6,7 +6,9 @@ A chain uses two of them in turns; a branch that waits for another one to end ke
 here only calls kernels: every shape and view is made beforehand.
 """
 
+from itertools import pairwise
 from math import prod
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -129,6 +131,29 @@ def bind(moves, arena, images, input_shape, output_shape):
                 call(x, y)
 
     return run_alone if arena.bytes else run
+
+
+def timed(moves, arena, images, input_shape, output_shape):
+    """run(x, y) as `bind` gives it, but it returns the seconds that each move took."""
+    if arena.program:
+
+        def run_program(x, y):
+            with arena.lock:
+                return arena.program.profile(images, x, y)
+
+        return run_program
+    given = {INPUT: input_shape, OUTPUT: output_shape}
+    calls = tuple(_call(move, arena, images, given) for move in moves)
+
+    def run(x, y):
+        clock = [perf_counter()]
+        with arena.lock:
+            for call in calls:
+                call(x, y)
+                clock.append(perf_counter())
+        return [after - before for before, after in pairwise(clock)]
+
+    return run
 
 
 def _run_program(arena, images):

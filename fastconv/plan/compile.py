@@ -67,7 +67,9 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     shape, value = graph.chain(layers, first, 0)
     if all(node.step.run is None for node in graph.nodes):
         graph.add(steps.copy(steps.Place("copy", shape, batch, dtype)), value)
-    in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype) if described else None
+    in_lanes = None
+    if described:
+        in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype, names=lanes.names(described, layers))
     return Plan(_title(net, layers), graph.nodes, first, shape, batch, dtype, in_lanes)
 
 

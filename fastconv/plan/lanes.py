@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from fastconv import _arguments as args
-from fastconv import nn
+from fastconv import nn, settings
 from fastconv.kernels.lanes import Network
 from fastconv.nn.locks import Locked
 
@@ -30,13 +30,15 @@ class LaneNetwork(Locked):
         input_shape: (C, H, W).
         dtype: of the weights, which are read where they lie.
         train: whether `step` is to compute gradients, which it leaves in the layers.
+        names: of the operations, for a profile.
     """
 
-    def __init__(self, operations, input_shape, dtype, train=False):
+    def __init__(self, operations, input_shape, dtype, train=False, names=()):
         gradients = None
         if train:
             gradients = [layer.gradient_arrays() for layer, _ in operations if isinstance(layer, nn.Parametric)]
         super().__init__()
+        self.names = names
         self._network = Network(dtype.itemsize, input_shape, [operation for _, operation in operations], gradients)
 
     def forward(self, x, y):
@@ -48,6 +50,15 @@ class LaneNetwork(Locked):
     def memory(self):
         """Bytes of one thread's arena."""
         return self._network.arena_bytes
+
+    def threads(self, images):
+        """How many compute so many images, where the work pays for them."""
+        return min(settings.get_num_threads(), -(-images // self._network.lanes))
+
+    def profile(self, images, labels=None, scale=1.0, shift=0.0):
+        """(loading, [forward of each operation], loss, [backward of each]), in seconds of one thread."""
+        with self.lock:
+            return self._network.profile(images, labels, scale, shift)
 
     def step(self, images, labels, indices, count, scale, shift, moved, squared):
         """(loss, how many were right), and new gradients in the layers; None where a label is no class."""
@@ -85,6 +96,18 @@ def describe(layers, input_shape):
     small = elements <= _MOST_ELEMENTS and parameters <= _MOST_PARAMETERS
     suits = small and len(done) > 1 and any(kind == "conv" for _, (kind, *_) in done)
     return done if suits else None
+
+
+def names(described, leaves):
+    """What the operations compute, called as steps are: "0 Conv2d + 1 Sigmoid". leaves: (name, layer) of the net."""
+    leaves = list(leaves)
+    place = {id(layer): number for number, (_, layer) in enumerate(leaves)}
+    found = []
+    for layer, (kind, *rest) in described:
+        number = place[id(layer)]
+        along = kind in ("conv", "dense") and rest[2] is not None
+        found.append(" + ".join(name for name, _ in leaves[number : number + 1 + along]))
+    return found
 
 
 def with_copies(described):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from fastconv import _arguments as args
-from fastconv.plan.arena import Arena, bind, lay_out
+from fastconv.plan import profile
+from fastconv.plan.arena import Arena, bind, lay_out, timed
 
 _KEPT = 32  # sizes of a batch that stay bound
 _MANY = 5  # images from which on lanes pay, though some stay empty
@@ -70,6 +71,37 @@ class Plan:
         flags = x.flags
         run(x if flags.c_contiguous and flags.aligned else args.contiguous(x), y)
         return y
+
+    def profile(self, x, seconds=0.5):
+        """Where the time of a call goes, step by step.
+
+        Args:
+            x: as a call takes it.
+            seconds: that are spent on measuring, at least.
+
+        Returns:
+            A Profile: print() shows each step's time, share and rate. Steps are timed one after the other; with images
+            in the lanes on one thread, of whose time each thread has its share.
+
+        Raises:
+            What a call raises; ValueError for no images, or seconds that are not above 0.
+
+        Example:
+            >>> plan = fc.compile(fc.models.lenet(seed=0), (1, 28, 28))
+            >>> [row.name for row in plan.profile(np.zeros((1, 28, 28), np.float32), 0.01).rows][:2]
+            ['0 Conv2d + 1 ReLU', '2 MaxPool2d']
+        """
+        seconds = args.positive(seconds, "seconds")
+        y = self(x)
+        x = args.contiguous(args.floats(x, "input", self, "plan"))
+        images = 1 if x.shape == self.input_shape else len(x)
+        if not images:
+            raise ValueError(f"input has shape {x.shape}, expected at least one image to profile")
+        if self._in_lanes and images >= _MANY:
+            return profile.of_lanes(self, self._in_lanes, self._title, x, y, images, seconds)
+        steps = [move.step for move in self._moves]
+        measure = timed(self._moves, self._arena, images, x.shape, y.shape)
+        return profile.of_steps(self._title, steps, lambda: self(x, out=y), lambda: measure(x, y), images, seconds)
 
     def _bind(self, shape):
         """Checks the input's shape, and keeps what is to be called for it."""

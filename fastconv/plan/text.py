@@ -20,10 +20,42 @@ def table(plan):
     return "\n".join([title, *lines, below])
 
 
-def _line(row, widths):
-    left = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
-    right = [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
-    return "  ".join(left + right)
+def profile_table(profile):
+    """A line a step with its time, its share of all steps, and its rate."""
+    total = sum(row.seconds for row in profile.rows) or 1.0
+    rows = [("step", "dataflow", "time", "share", "GFLOP/s", "GB/s")]
+    for row in profile.rows:
+        rate, traffic = (
+            f"{what / row.seconds / 1e9:.1f}" if what and row.seconds else "" for what in (row.flops, row.bytes)
+        )
+        rows.append((row.name, row.dataflow, _duration(row.seconds), f"{row.seconds / total:.1%}", rate, traffic))
+    flops = sum(row.flops for row in profile.rows) / profile.seconds / 1e9
+    rows.append(("whole call", "", _duration(profile.seconds), "", f"{flops:.1f}", ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_line(row, widths, left=2) for row in rows]
+    for place in (1, len(lines)):
+        lines.insert(place, "-" * len(lines[0]))
+    images = f"{profile.images:,} image{'s' if profile.images > 1 else ''}"
+    threads = f"{profile.threads} thread{'s' if profile.threads > 1 else ''}"
+    rate = f"{profile.images / profile.seconds:,.0f} images/s"
+    return "\n".join(
+        [
+            f"{profile.title}: {images} on {threads}, {rate}",
+            *lines,
+            "Times are medians; a step's is a thread's share of it.",
+        ]
+    )
+
+
+def _duration(seconds):
+    unit, scale = ("us", 1e6) if seconds < 1e-3 else ("ms", 1e3) if seconds < 1 else ("s", 1)
+    return f"{seconds * scale:.3g} {unit}"
+
+
+def _line(row, widths, left=3):
+    words = [cell.ljust(width) for cell, width in zip(row[:left], widths[:left], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)]
+    return "  ".join(words + numbers)
 
 
 def _shape(shape):

@@ -27,6 +27,7 @@ from fastconv.training.idx import read_idx
 from fastconv.training.images import read_images
 from fastconv.training.loop import Callback, evaluate, fit
 from fastconv.training.optimizers import SGD, Adam
+from fastconv.training.profile import profile
 from fastconv.training.recipes import Recipe, recipe
 from fastconv.training.sources import load_data
 from fastconv.training.trained import Trained
@@ -53,6 +54,7 @@ __all__ = [
     "load_weights",
     "plot_features",
     "plot_history",
+    "profile",
     "read_idx",
     "read_images",
     "recipe",

@@ -4,6 +4,7 @@ A step leaves the gradients of the mean loss in the layers, for an optimizer to 
 """
 
 from math import prod
+from time import perf_counter
 
 import numpy as np
 
@@ -31,9 +32,11 @@ def engine(net, split, batch_size, mean, std, loss, train=True):
     shape = split.image_shape
     suits = split.images.dtype in (np.uint8, dtype) and split.size is None and len(split.images)
     if suits and len(net.output_shape(shape)) == 1:
-        described = lanes.describe([layer for _, layer in leaves(net)], shape)
+        layers = list(leaves(net))
+        described = lanes.describe([layer for _, layer in layers], shape)
         if described is not None:
-            return _Lanes(lanes.LaneNetwork(described, shape, dtype, train), split, mean, std, loss)
+            network = lanes.LaneNetwork(described, shape, dtype, train, lanes.names(described, layers))
+            return _Lanes(network, split, mean, std, loss)
     return _Layers(net, split, batch_size, dtype, mean, std, loss)
 
 
@@ -51,6 +54,19 @@ class _Lanes:
             split.images, split.labels, indices, len(indices), self._scale, self._shift, moved, self._squared
         )
         return done or _refuse(split.labels[indices])
+
+    def profile(self, count):
+        """[(what, its name, seconds of one thread)] of a step on the first `count` images."""
+        split, names = self._split, self._network.names
+        loading, ahead, loss, back = self._network.profile(
+            split.images[:count], split.labels[:count], self._scale, self._shift
+        )
+        backward = [("backward", name, took) for name, took in zip(names, back, strict=True)]
+        forward = [("forward", name, took) for name, took in zip(names, ahead, strict=True)]
+        return [("", "loading", loading), *forward, ("", "loss", loss), *backward[::-1]]
+
+    def threads(self, count):
+        return self._network.threads(count)
 
     def evaluate(self, split):
         done = self._network.evaluate(
@@ -78,6 +94,26 @@ class _Layers:
         self._net.backward(self._gradient(logits, labels), need_input_grad=False)
         return loss, _hits(logits, labels)
 
+    def profile(self, count):
+        """[(what, its name, seconds)] of a step on the first `count` images."""
+        layers = list(leaves(self._net))
+        clock = Clock()
+        x, labels = self._batches.gather(np.arange(count))
+        clock.passed("", "loading")
+        for name, layer in layers:
+            x = layer(x)
+            clock.passed("forward", name)
+        self._loss(x, labels)
+        gradient = self._gradient(x, labels)
+        clock.passed("", "loss")
+        for number, (name, layer) in reversed(list(enumerate(layers))):
+            gradient = layer.backward(gradient, need_input_grad=number > 0)
+            clock.passed("backward", name)
+        return clock.read
+
+    def threads(self, count):
+        return 1  # what is timed is a whole call of each layer
+
     def evaluate(self, split):
         net, was_training = self._net, self._net.training
         net.eval()
@@ -91,6 +127,18 @@ class _Layers:
             correct += _hits(logits, labels)
         net.train(was_training)
         return total / len(split), correct
+
+
+class Clock:
+    """What took how long: `passed` reads the time since it was asked last."""
+
+    def __init__(self):
+        self.read, self._since = [], perf_counter()
+
+    def passed(self, what, name):
+        now = perf_counter()
+        self.read.append((what, name, now - self._since))
+        self._since = now
 
 
 def _hits(logits, labels):

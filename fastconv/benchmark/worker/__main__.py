@@ -46,6 +46,20 @@ class Worker:
         self.call, self.data = call, data
         return {"form": layer["operator"], "digest": found}
 
+    def prepare_network(self, layer: dict, mode: str, dtype: str, seconds: float) -> dict:
+        """As `prepare_call`, for a network: inference on a batch, or an epoch of training (not compared)."""
+        self.release()
+        times, kept, found = {}, {}, None
+        for name, (call, fetch, data) in self.library.network(layer, mode, dtype).items():
+            y = call()
+            if mode == "inference":
+                found = calls.digest({"operator": "network"}, [fetch(y)])
+            clock.warm_up(call)
+            kept[name], times[name] = (call, data), clock.median(call, seconds / 3)
+        form = min(times, key=times.__getitem__)
+        self.call, self.data = kept[form]
+        return {"form": form, "digest": found}
+
     def time(self, seconds: float) -> dict:
         return {"seconds": clock.median(self.call, seconds)}
 

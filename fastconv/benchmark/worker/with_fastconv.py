@@ -8,7 +8,7 @@ import numpy as np
 
 import fastconv as fc
 
-from . import calls
+from . import calls, networks
 
 _threads = 0
 
@@ -109,6 +109,49 @@ def _signal(layer, input, weight, bias, grad_output):
         return signal.correlate2d(image, kernel, mode="same")
 
     return {"correlate2d": (call, lambda y: {"output": y[None, None]})}
+
+
+def network(told: dict, mode: str, dtype: str) -> dict:
+    net = _network(told, dtype)
+    if mode == "training":
+        images, labels = networks.data_set(told)
+        data = fc.training.Dataset("random", fc.training.Split(images, labels))
+        optimizer = fc.training.SGD(net, networks.LEARNING_RATE)
+
+        def epoch():
+            return fc.training.fit(net, data, optimizer=optimizer, epochs=1, batch_size=told["batch"])
+
+        return {"fit": (epoch, None, (net, data))}
+    plan, x = fc.compile(net.eval(), tuple(told["input_shape"]), batch=told["batch"]), networks.images(told, dtype)
+    return {"compile": (lambda: plan(x), lambda y: y, (plan, x))}
+
+
+def _network(told, dtype):
+    layers = []
+    for (kind, *sizes), held in zip(told["layers"], networks.weights(told, dtype), strict=True):
+        if kind == "conv2d":
+            (out, inputs, *kernel), stride, padding, dilation, groups = sizes
+            options = tuple(map(tuple, (kernel, stride, padding, dilation)))
+            layer = fc.nn.Conv2d(inputs * groups, out, *options, groups, dtype=dtype)
+        elif kind == "linear":
+            layer = fc.nn.Linear(sizes[0][1], sizes[0][0], dtype=dtype)
+        else:
+            layer = _PLAIN[kind](*(tuple(size) if isinstance(size, list) else size for size in sizes))
+        if held is not None:
+            layer.load_state_dict(dict(zip(("weight", "bias"), held, strict=True)))
+        layers.append(layer)
+    return fc.nn.Sequential(*layers)
+
+
+_PLAIN = {
+    "max_pool2d": fc.nn.MaxPool2d,
+    "avg_pool2d": fc.nn.AvgPool2d,
+    "dropout": fc.nn.Dropout,
+    "relu": fc.nn.ReLU,
+    "sigmoid": fc.nn.Sigmoid,
+    "tanh": fc.nn.Tanh,
+    "flatten": fc.nn.Flatten,
+}
 
 
 def operator(call: dict, mode: str, data: dict, dtype: str):

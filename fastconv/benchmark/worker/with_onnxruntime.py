@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
+from . import networks
+
 _threads = 1
 
 
@@ -20,12 +22,7 @@ def start(threads: int) -> str:
 def forms(layer: dict, mode: str, data: dict) -> dict:
     if data["input"].dtype != np.float32:
         raise ValueError("ONNX Runtime takes part in float32 only")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(_model(layer, data), options, providers=["CPUExecutionProvider"])
-
+    session = _session(_model(layer, data))
     feed = {"input": data["input"]}
     binding, output = session.io_binding(), np.empty(layer["output_shape"], np.float32)
     bound_input, bound_output = (onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in (data["input"], output))
@@ -36,6 +33,25 @@ def forms(layer: dict, mode: str, data: dict) -> dict:
         "run": (lambda: session.run(None, feed)[0], lambda y: {"output": y}),
         "io_binding": (lambda: session.run_with_iobinding(binding), lambda _: {"output": bound_output.numpy()}),
     }
+
+
+def network(told: dict, mode: str, dtype: str) -> dict:
+    from . import onnx_network
+
+    if dtype != "float32":
+        raise ValueError("ONNX Runtime takes part in float32 only")
+    session = _session(onnx_network.model(told))
+    x = networks.images(told, dtype)
+    feed = {"input": x}
+    return {"run": (lambda: session.run(None, feed)[0], lambda y: y, (session, x))}
+
+
+def _session(model: bytes):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _model(layer: dict, data: dict) -> bytes:

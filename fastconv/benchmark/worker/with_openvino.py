@@ -6,6 +6,8 @@ import numpy as np
 import openvino
 from openvino import opset1 as ops
 
+from . import networks
+
 _threads = 1
 
 
@@ -18,14 +20,7 @@ def start(threads: int) -> str:
 def forms(layer: dict, mode: str, data: dict) -> dict:
     if data["input"].dtype != np.float32:
         raise ValueError("OpenVINO takes part in float32 only")
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": _threads,
-        "NUM_STREAMS": 1,
-        "INFERENCE_PRECISION_HINT": "f32",  # otherwise bfloat16 where the processor has it
-    }
-    compiled = openvino.Core().compile_model(_model(layer, data), "CPU", settings)
-    request = compiled.create_infer_request()
+    request = _request(_model(layer, data))
     tensor = openvino.Tensor(data["input"], shared_memory=True)
     request.set_input_tensor(tensor)
 
@@ -42,6 +37,32 @@ def forms(layer: dict, mode: str, data: dict) -> dict:
         return {"output": request.get_output_tensor().data}
 
     return {"infer": (infer, fetch), "start_async": (start_and_wait, fetch)}
+
+
+def network(told: dict, mode: str, dtype: str) -> dict:
+    from . import onnx_network
+
+    if dtype != "float32":
+        raise ValueError("OpenVINO takes part in float32 only")
+    request, x = _request(openvino.Core().read_model(onnx_network.model(told))), networks.images(told, dtype)
+    tensor = openvino.Tensor(x, shared_memory=True)
+    request.set_input_tensor(tensor)
+
+    def infer():
+        request.infer(share_outputs=True)
+        return request
+
+    return {"infer": (infer, lambda request: request.get_output_tensor().data, (request, tensor, x))}
+
+
+def _request(model):
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": _threads,
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",  # otherwise bfloat16 where the processor has it
+    }
+    return openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
 
 
 def _model(layer: dict, data: dict):

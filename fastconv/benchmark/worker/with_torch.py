@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from . import calls
+from . import calls, networks
 
 
 def start(threads: int) -> str:
@@ -78,6 +78,58 @@ def _pool_backward(layer, input, grad_output):
             return torch.ops.aten.avg_pool2d_backward(grad_output, input, kernel, stride, padding, False, True, None)
 
     return {f"{layer['op']}_backward": (call, lambda g: {"grad_input": g.numpy()})}
+
+
+def network(told: dict, mode: str, dtype: str) -> dict:
+    net = torch.nn.Sequential(
+        *(_layer(*layer, held=held) for layer, held in zip(told["layers"], networks.weights(told, dtype), strict=True))
+    )
+    if mode == "inference":
+        net.eval()
+        x = torch.from_numpy(networks.images(told, dtype))
+        return {"eager": (lambda: net(x), lambda y: y.numpy(), x)}
+    images, labels = map(torch.from_numpy, networks.data_set(told))
+    optimizer, batch = torch.optim.SGD(net.parameters(), networks.LEARNING_RATE), told["batch"]
+
+    def epoch():
+        loss_sum = 0.0
+        order = torch.randperm(len(images))
+        with torch.enable_grad():
+            for start in range(0, len(images), batch):
+                chosen = order[start : start + batch]
+                x = images[chosen].to(getattr(torch, dtype)).div_(255)
+                optimizer.zero_grad()
+                loss = F.cross_entropy(net(x), labels[chosen])
+                loss.backward()
+                optimizer.step()
+                loss_sum += loss.item() * len(chosen)
+        return loss_sum
+
+    return {"eager": (epoch, None, (net, images, labels))}
+
+
+def _layer(kind, *sizes, held):
+    if kind == "conv2d":
+        (out, inputs, *kernel), *options, groups = sizes
+        layer = torch.nn.Conv2d(inputs * groups, out, kernel, *options, groups)
+    elif kind == "linear":
+        layer = torch.nn.Linear(sizes[0][1], sizes[0][0])
+    else:
+        return _PLAIN[kind](*sizes)
+    for name, array in zip(("weight", "bias"), held, strict=True):
+        setattr(layer, name, torch.nn.Parameter(torch.from_numpy(array)))
+    return layer
+
+
+_PLAIN = {
+    "max_pool2d": torch.nn.MaxPool2d,
+    "avg_pool2d": torch.nn.AvgPool2d,
+    "dropout": torch.nn.Dropout,
+    "relu": torch.nn.ReLU,
+    "sigmoid": torch.nn.Sigmoid,
+    "tanh": torch.nn.Tanh,
+    "flatten": torch.nn.Flatten,
+}
 
 
 def operator(call: dict, mode: str, data: dict, dtype: str):
