@@ -138,7 +138,7 @@ MUTANTS = {
     ),
     "layer norm: the first group for all": (
         ("row_norm.pyx", ("i * together % job.groups, job.groups, eps", "0, job.groups, eps")),
-        drawn("layer_norm", "group_norm"),
+        ["tests/test_norm.py"],
     ),
     "batch norm: variance over n": (
         ("norm.pyx", ("whole.squares / (whole.count - 1)", "whole.squares / whole.count")),
