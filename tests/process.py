@@ -6,6 +6,11 @@ import subprocess
 import sys
 
 
+def path():
+    """PYTHONPATH with this folder first. Nothing empty in it, which would be the folder that the process starts in."""
+    return os.pathsep.join(filter(None, [os.path.dirname(__file__), os.environ.get("PYTHONPATH")]))
+
+
 def run(script, *, seconds=60, env=None):
     """The finished process: returncode, stdout, stderr. A hang, of it or of its children, is a failure."""
     process = subprocess.Popen(

@@ -227,5 +227,4 @@ def test_every_allocation_fails_once(shim, tmp_path, threads, work, least):
         + work
         + END.replace("LEAST", str(least))
     )
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    process.check(script, env={"LD_PRELOAD": str(shim), "PYTHONPATH": path}, seconds=120)
+    process.check(script, env={"LD_PRELOAD": str(shim), "PYTHONPATH": process.path()}, seconds=120)

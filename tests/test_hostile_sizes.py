@@ -157,8 +157,7 @@ end()
 
 @pytest.mark.parametrize("script, least", [(OPERATORS, 4000), (LAYERS, 2000), (NETWORKS, 600)], ids=range(3))
 def test_any_number_in_the_place_of_a_size(script, least):
-    path = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
-    tried, failures = json.loads(process.check(START + script, env={"PYTHONPATH": path}))
+    tried, failures = json.loads(process.check(START + script, env={"PYTHONPATH": process.path()}))
     assert not failures, "\n".join(failures)
     assert tried >= least, tried
     print(f"{tried} calls", file=sys.stderr)

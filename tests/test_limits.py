@@ -202,7 +202,6 @@ if __name__ == "__main__":
 
 def test_threads_with_stacks_of_128_kib():
     """Every operator, forward and backward, networks, plans and training: in such a thread, with a team of such."""
-    path = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
     script = """
 import threading
 import numpy as np
@@ -244,7 +243,7 @@ thread = threading.Thread(target=work)
 thread.start(); thread.join()
 assert done
 """
-    process.check(script, env={"OMP_STACKSIZE": "128k", "PYTHONPATH": path})
+    process.check(script, env={"OMP_STACKSIZE": "128k", "PYTHONPATH": process.path()})
 
 
 IDLE = "(used(), [spent() for _ in range(9)])[1]"
