@@ -5,7 +5,6 @@ line, or MemoryError. The process that tries may have no more than 3 GB of memor
 """
 
 import json
-import os
 import sys
 
 import process
