@@ -40,7 +40,8 @@ def test_the_whole_way(tmp_path, capsys):
     words = ["bench", "lenet", "--batch", "8", *QUICK, "--json", str(stored)]
     assert cli.main(words) == 0
     said = capsys.readouterr().out
-    assert "lenet-b8" in said and "training" in said and "0 Conv2d + 1 ReLU" in said and "the rest" in said
+    assert "lenet-b8" in said and "0 Conv2d + 1 ReLU" in said and "the rest" in said
+    assert "0 Conv2d + 1 ReLU backward" in said and "optimizer" in said
     report = benchmark.from_json(stored.read_text())
     assert [result.mode for result in report.results] == ["inference", "training"]
     assert benchmark.from_json(report.to_json()) == report
@@ -54,6 +55,24 @@ def test_the_picture(tmp_path):
     words = ["bench", "conv 4 3; relu; flatten; dense 5", "--input", "1x9x9", "--modes", "inference", *QUICK]
     assert cli.main([*words, "--plot", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_is_drawn_to_be_described():
+    huge = nn.Sequential(nn.Flatten(), nn.Linear(10**6, 10**6))
+    assert benchmark.networks.describe(huge, (10, 100, 1000), 1, "huge").parameters == 10**12 + 10**6
+
+
+def test_only_the_modes_asked_for(capsys):
+    assert cli.main(["bench", "lenet", "--modes", "training", "--batch", "8", *QUICK]) == 0
+    said = capsys.readouterr().out
+    assert "a training step" in said and "inference" not in said
+
+
+def test_what_has_no_classes_is_not_trained(capsys):
+    assert cli.main(["bench", "conv 4 3; relu", "--input", "1x9x9", "--batch", "2", *QUICK]) == 0
+    captured = capsys.readouterr()
+    assert "left out: training" in captured.err
+    assert "inference" in captured.out and "training" not in captured.out
 
 
 def test_a_network_that_others_are_not_told_of_is_profiled(capsys):
@@ -70,6 +89,7 @@ def test_a_network_that_others_are_not_told_of_is_profiled(capsys):
         (["lenet", "--modes", "plain"], 2, "plain"),
         (["lenet", "--sweep", "3"], 2, "--sweep"),
         (["lenet", "--list"], 2, "--list"),
+        (["lenet", "--dtype", "float64"], 2, "--dtype"),
         (["--batch", "3"], 2, "--batch"),
         (["--recipe", "book"], 2, "--recipe"),
         (["lenut"], 2, "lenut"),

@@ -3,9 +3,9 @@
     layer    one layer: sizes, notation, cost          worker/   a process that holds one library and times it
     layers   the named layers of real networks         process   that process seen from here
     operators  a call of each operator                 run       all libraries in turns
-    networks  whole networks, and how others build them
+    networks  whole networks, as others can build them  by_layer  a network's layers, timed one by one
     modes    what is timed against whom                report    the outcome as data
-    sweep    random plausible layers                   text, picture  the outcome to look at
+    sweep    random plausible layers                   text, picture, profile_picture  the outcome to look at
     machine  what it was measured on
 
 >>> from fastconv import benchmark

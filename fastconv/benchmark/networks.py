@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from fastconv import nn
+from fastconv.plan.compile import leaves
 
 STEPS = 20  # batches of an epoch that is timed
 
@@ -22,6 +23,7 @@ class Network:
     batch: int
     macs: int
     parameters: int
+    classes: int  # of its outputs, the first size
     op: str = "network"  # as a Layer says which kind it is
 
     def describe(self) -> str:
@@ -46,14 +48,15 @@ def describe(net: nn.Layer, input_shape: tuple[int, ...], batch: int, name: str)
     """
     from fastconv import counting
 
-    layers = tuple(described for layer in _leaves(net) if (described := _describe(layer)) is not None)
+    layers = tuple(described for _, layer in leaves(net) if (described := _describe(layer)) is not None)
+    classes = net.output_shape(tuple(input_shape))[0]
     total = counting.count(net, input_shape).total
-    return Network(f"{name}-b{batch}", layers, tuple(input_shape), batch, total.macs, total.parameters)
+    return Network(f"{name}-b{batch}", layers, tuple(input_shape), batch, total.macs, total.parameters, classes)
 
 
 def from_request(told: dict) -> Network:
     """The Network whose `request` this was."""
-    fields = {key: told[key] for key in ("name", "layers", "input_shape", "batch", "macs", "parameters")}
+    fields = {key: told[key] for key in ("name", "layers", "input_shape", "batch", "macs", "parameters", "classes")}
     return Network(**fields | {"layers": _tuples(fields["layers"]), "input_shape": tuple(fields["input_shape"])})
 
 
@@ -61,22 +64,15 @@ def _tuples(value):
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
-def _leaves(net):
-    if type(net) is nn.Sequential:
-        for layer in net:
-            yield from _leaves(layer)
-    else:
-        yield net
-
-
 def _describe(layer):
     kind = type(layer)
-    if kind in (nn.Conv2d, nn.Linear) and layer.bias is None:
+    shapes = layer.parameter_shapes()  # nothing is drawn to be described
+    if kind in (nn.Conv2d, nn.Linear) and "bias" not in shapes:
         raise ValueError(f"{layer!r} has no bias: other libraries are told of layers with one")
     if kind is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
-        return ("conv2d", layer.weight.shape, layer.stride, layer.padding, layer.dilation, layer.groups)
+        return ("conv2d", shapes["weight"], layer.stride, layer.padding, layer.dilation, layer.groups)
     if kind is nn.Linear:
-        return ("linear", layer.weight.shape)
+        return ("linear", shapes["weight"])
     if kind is nn.MaxPool2d and not layer.ceil_mode and not layer.return_indices and set(layer.dilation) == {1}:
         return ("max_pool2d", layer.kernel_size, layer.stride, layer.padding)
     if kind is nn.AvgPool2d and not layer.ceil_mode and layer.divisor_override is None and layer.count_include_pad:

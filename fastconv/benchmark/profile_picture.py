@@ -1,4 +1,4 @@
-"""Profiles of a network's plans as a picture: a bar a step, a panel a batch."""
+"""Profiles as a picture: a bar a step, a panel a batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fastconv.plan import Profile
 
 _BAR, _REST, _TEXT = "#2b6cb0", "#94a3b8", "#2d3748"
+_COLUMNS = 2
 _UNITS = (("us", 1e6), ("ms", 1e3), ("s", 1.0))
 
 
@@ -21,9 +22,14 @@ def draw(profiles: list[Profile], title: str, file: str | Path) -> None:
     from matplotlib.figure import Figure
 
     most = max(len(profile.rows) for profile in profiles)
-    figure = Figure(figsize=(6.4 * len(profiles), 1.6 + 0.3 * most), layout="constrained")
-    for axis, profile in zip(figure.subplots(1, len(profiles), squeeze=False).ravel(), profiles, strict=True):
+    columns = min(len(profiles), _COLUMNS)
+    rows = -(-len(profiles) // columns)
+    figure = Figure(figsize=(6.8 * columns, 0.8 + rows * (0.8 + 0.3 * most)), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, profile in zip(axes, profiles, strict=False):
         _panel(axis, profile)
+    for axis in axes[len(profiles) :]:
+        axis.set_visible(False)
     figure.suptitle(title, fontsize=11, fontweight="bold", color=_TEXT)
     figure.savefig(file, dpi=150)
 
@@ -43,10 +49,5 @@ def _panel(axis, profile: Profile) -> None:
     axis.set_yticks(places, [f"{row.name}  ({row.dataflow})" if row.dataflow else row.name for row in rows], fontsize=8)
     axis.set_xlim(0, max(times) * 1.45 or 1)
     axis.set_xticks([])
-    images = f"{profile.images:,} image{'s' if profile.images > 1 else ''}"
-    threads = f"{profile.threads} thread{'s' if profile.threads > 1 else ''}"
-    said = (
-        f"{images} on {threads}: {profile.seconds * scale:.3g} {unit}, {profile.images / profile.seconds:,.0f} images/s"
-    )
-    axis.set_title(said, fontsize=9.5, loc="left", color=_TEXT)
+    axis.set_title(f"{profile.summary}: {profile.seconds * scale:.3g} {unit}", fontsize=9.5, loc="left", color=_TEXT)
     axis.spines[["top", "right", "bottom"]].set_visible(False)

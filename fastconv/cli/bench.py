@@ -31,9 +31,9 @@ def add_arguments(parser):
         "--batch",
         metavar="N",
         type=whole_number(1, 10**6),
-        help="images of a batch of MODEL (default: 1 and 256; 64 and 256)",
+        help="images of a batch of MODEL (default: 1 and 256, in training 64 and 256)",
     )
-    what = parser.add_argument_group("what is measured, where no MODEL is named")
+    what = parser.add_argument_group("what is measured, where no MODEL is named (--modes: there too)")
     which = what.add_mutually_exclusive_group()
     which.add_argument("--layers", metavar="GLOB", help="names or patterns, separated by commas (default: all)")
     which.add_argument("--shape", metavar="NOTATION", action="append", help="a layer of your own; may be repeated")
@@ -44,7 +44,7 @@ def add_arguments(parser):
     which.add_argument("--from", dest="stored", metavar="FILE", help="show a stored report, and measure nothing")
     what.add_argument("--seed", metavar="S", type=whole_number(), default=0, help="which random layers (default: 0)")
     what.add_argument("--modes", metavar="LIST", help="separated by commas; --list shows them")
-    what.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
+    what.add_argument("--dtype", choices=("float32", "float64"), help="default: float32; a MODEL has its own")
     how = parser.add_argument_group("how it is measured")
     how.add_argument("--threads", metavar="N", type=whole_number(1, 4096), help="of each library (default: fastconv's)")
     how.add_argument("--rounds", metavar="N", type=whole_number(1, 1000), default=3, help="best of them (default: 3)")
@@ -121,7 +121,7 @@ def measure(args, parser, find_work):
             threads=args.threads or fastconv.get_num_threads(),
             rounds=args.rounds,
             seconds=args.seconds,
-            dtype=args.dtype,
+            dtype=args.dtype or "float32",
             peers_python=args.peers_python,
             libraries=["fastconv", "fastconv-1-thread"] if earlier else libraries,
             progress=lambda what: bar(next(steps), what),

@@ -56,9 +56,12 @@ class LaneNetwork(Locked):
         return min(settings.get_num_threads(), -(-images // self._network.lanes))
 
     def profile(self, images, labels=None, scale=1.0, shift=0.0):
-        """(loading, [forward of each operation], loss, [backward of each]), in seconds of one thread."""
+        """(loading, [forward of each operation], loss, [backward of each]) in seconds: timed on one thread, and shared
+        by those that compute so many images."""
         with self.lock:
-            return self._network.profile(images, labels, scale, shift)
+            loading, ahead, loss, back = self._network.profile(images, labels, scale, shift)
+        threads = self.threads(len(images))
+        return loading / threads, [took / threads for took in ahead], loss / threads, [took / threads for took in back]
 
     def step(self, images, labels, indices, count, scale, shift, moved, squared):
         """(loss, how many were right), and new gradients in the layers; None where a label is no class."""

@@ -35,16 +35,8 @@ def profile_table(profile):
     lines = [_line(row, widths, left=2) for row in rows]
     for place in (1, len(lines)):
         lines.insert(place, "-" * len(lines[0]))
-    images = f"{profile.images:,} image{'s' if profile.images > 1 else ''}"
-    threads = f"{profile.threads} thread{'s' if profile.threads > 1 else ''}"
-    rate = f"{profile.images / profile.seconds:,.0f} images/s"
-    return "\n".join(
-        [
-            f"{profile.title}: {images} on {threads}, {rate}",
-            *lines,
-            "Times are medians; a step's is a thread's share of it.",
-        ]
-    )
+    below = "Times are medians; a step's is a thread's share of it."
+    return "\n".join([f"{profile.title}: {profile.summary}", *lines, below])
 
 
 def _duration(seconds):

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
-from fastconv import functional
+from fastconv import functional, settings
 from fastconv.plan import lanes
 from fastconv.plan.compile import leaves
 from fastconv.training.dataset import Batches
@@ -56,7 +56,7 @@ class _Lanes:
         return done or _refuse(split.labels[indices])
 
     def profile(self, count):
-        """[(what, its name, seconds of one thread)] of a step on the first `count` images."""
+        """[(what, its name, seconds of a thread's share)] of a step on the first `count` images."""
         split, names = self._split, self._network.names
         loading, ahead, loss, back = self._network.profile(
             split.images[:count], split.labels[:count], self._scale, self._shift
@@ -112,7 +112,7 @@ class _Layers:
         return clock.read
 
     def threads(self, count):
-        return 1  # what is timed is a whole call of each layer
+        return settings.get_num_threads()
 
     def evaluate(self, split):
         net, was_training = self._net, self._net.training

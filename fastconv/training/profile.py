@@ -6,7 +6,6 @@ from statistics import median
 import numpy as np
 
 from fastconv import _arguments as args
-from fastconv import settings
 from fastconv.plan.compile import compile
 from fastconv.plan.profile import Profile, Row, costs, repeat, with_rest
 from fastconv.training.engines import Clock, engine
@@ -54,15 +53,14 @@ def profile(net, data, batch_size=128, *, seconds=0.5, make_optimizer=Adam):
         return [took for _, _, took in found]
 
     whole, parts = repeat(step, seconds, measure)
-    threads = worker.threads(count)
     steps = compile(net, data.train.image_shape, fold=False).steps
     first = labels[1][1]
     rows = [
-        _row(steps, what, name, took / threads, count, first) for (what, name), took in zip(labels, parts, strict=True)
+        _row(steps, what, name, took, count, first) for (what, name), took in zip(labels, parts, strict=True)
     ]
     rows.append(Row("optimizer", "", median(optimizing), 0, 0))
     title = f"a training step of {type(net).__name__}"
-    return Profile(title, with_rest(rows, whole), count, max(threads, settings.get_num_threads()), whole)
+    return Profile(title, with_rest(rows, whole), count, worker.threads(count), whole)
 
 
 def _row(steps, what, name, seconds, images, first):

@@ -33,8 +33,5 @@ def data_set(network: dict) -> tuple[np.ndarray, np.ndarray]:
     """Bytes and classes of as many batches as an epoch has."""
     random = np.random.default_rng(CLASSES_SEED)
     count = network["batch"] * network["steps"]
-    classes = next(sizes[0][0] for kind, *sizes in reversed(network["layers"]) if kind == "linear")
-    return (
-        random.integers(0, 256, (count, *network["input_shape"]), dtype=np.uint8),
-        random.integers(0, classes, count),
-    )
+    images = random.integers(0, 256, (count, *network["input_shape"]), dtype=np.uint8)
+    return images, random.integers(0, network["classes"], count)

@@ -34,7 +34,7 @@ def model(network: dict) -> bytes:
         elif kind == "linear":
             attributes, operator = {"transB": 1}, "Gemm"
         elif kind in ("max_pool2d", "avg_pool2d"):
-            kernel, stride, padding = map(_pair, sizes)
+            kernel, stride, padding = sizes
             attributes = {"kernel_shape": kernel, "strides": stride, "pads": [*padding, *padding]}
             if kind == "avg_pool2d":
                 attributes["count_include_pad"] = 1
@@ -53,7 +53,3 @@ def model(network: dict) -> bytes:
     )
     # old enough versions of the format that every runtime of the last years reads them
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
-
-
-def _pair(size):
-    return list(size) if isinstance(size, (list, tuple)) else [size, size]
