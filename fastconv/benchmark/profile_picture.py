@@ -49,5 +49,6 @@ def _panel(axis, profile: Profile) -> None:
     axis.set_yticks(places, [f"{row.name}  ({row.dataflow})" if row.dataflow else row.name for row in rows], fontsize=8)
     axis.set_xlim(0, max(times) * 1.45 or 1)
     axis.set_xticks([])
-    axis.set_title(f"{profile.summary}: {profile.seconds * scale:.3g} {unit}", fontsize=9.5, loc="left", color=_TEXT)
+    heading = f"{profile.title}\n{profile.summary}: {profile.seconds * scale:.3g} {unit}"
+    axis.set_title(heading, fontsize=9, loc="left", color=_TEXT)
     axis.spines[["top", "right", "bottom"]].set_visible(False)

@@ -68,4 +68,4 @@ def _row(steps, what, name, seconds, images, first):
     gradient, which the first layer does not compute."""
     flops, size = costs(steps, name)
     times = 0 if not what else 1 if what == "forward" or name == first else 2
-    return Row(f"{name} {what}".strip(), what, seconds, times * flops * images, times * size * images)
+    return Row(f"{name} {what}".strip(), "", seconds, times * flops * images, times * size * images)
