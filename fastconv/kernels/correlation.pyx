@@ -213,7 +213,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
             fill_offsets(job, direct, k0, part, channel_stride, pitch, offsets)
             for i in range(part):
                 panel_offsets[i] = i * width
-            tile.depth, tile.weights_step = part, kernel.tile_rows
+            tile.depth, tile.weights_step, tile.packed = part, kernel.tile_rows, blocks.panels
             tile.accumulate = c0 + k0 > 0
             tile.relu = job.relu and c0 + channels == job.channels and k0 + part == channels * taps
             k = (c0 * taps + k0) * kernel.tile_rows * itemsize     # where this part begins in a block of packed weights

@@ -81,7 +81,7 @@ cdef void run_task(const Product *job, Py_ssize_t task, char *workspace) noexcep
     cdef char *panel
     cdef fc_tile tile
     tile.bias, tile.relu = NULL, 0
-    tile.output_row, tile.weights_step, tile.offsets = job.N, tile_rows, offsets
+    tile.output_row, tile.weights_step, tile.offsets, tile.packed = job.N, tile_rows, offsets, True
     for k0 in range(DEPTH):
         offsets[k0] = k0 * width
     for i0 from tiles * row // job.row_shares * tile_rows <= i0 < i_stop by MOST_ROWS:

@@ -22,7 +22,7 @@ cdef void source_gradient(const Lanes *net, const Operation *op, char *arena) no
     cdef Py_ssize_t reach_h = (op.KH - 1) * op.dil_h, reach_w = (op.KW - 1) * op.dil_w
     cdef Py_ssize_t C = op.source_gradient.C, H = op.source_gradient.H, W = op.source_gradient.W
     cdef fc_tile tile
-    tile.weights_step, tile.accumulate, tile.relu, tile.bias = width, 0, 0, NULL
+    tile.weights_step, tile.packed, tile.accumulate, tile.relu, tile.bias = width, False, 0, 0, NULL
     tile.output_row = op.source_gradient.plane * net.lanes
     for c from 0 <= c < C by width:
         for y in range(H):
@@ -68,7 +68,8 @@ cdef void dense_weight_gradient(const Lanes *net, const Operation *op, char *are
     net.kernel.turn_out(net.lanes, 1, op.target.C, element(net, arena, &op.target_gradient, 0, 0, 0), 0, gradient, pitch, 0)
     for i in range(net.lanes):
         offsets[i] = i * pitch
-    tile.depth, tile.weights_step, tile.offsets, tile.accumulate, tile.relu, tile.bias = net.lanes, pitch, offsets, 1, 0, NULL
+    tile.depth, tile.weights_step, tile.offsets, tile.packed = net.lanes, pitch, offsets, False
+    tile.accumulate, tile.relu, tile.bias = 1, 0, NULL
     tile.output_row = op.depth
     for o from 0 <= o < op.target.C by width:
         tile.weights = gradient + o * net.itemsize

@@ -16,7 +16,7 @@ cdef void correlate_maps(const Lanes *net, const Operation *op, char *arena) noe
     cdef Py_ssize_t o, y, i, rows, width = op.width, step = op.stride_w * op.source.step * net.lanes
     cdef char *row
     cdef fc_tile tile
-    tile.depth, tile.weights_step, tile.offsets, tile.accumulate = op.depth, width, op.offsets, 0
+    tile.depth, tile.weights_step, tile.offsets, tile.packed, tile.accumulate = op.depth, width, op.offsets, False, 0
     tile.output_row, tile.bias, tile.relu = op.target.plane * net.lanes, NULL, 0
     for o from 0 <= o < op.target.C by width:
         rows = min(width, op.target.C - o)

@@ -6,6 +6,7 @@ cdef extern from "registry.h" nogil:
         const void *weights
         Py_ssize_t weights_step
         const Py_ssize_t *offsets
+        int packed
         const void *source[4]
         void *output[4]
         Py_ssize_t count[4]

@@ -99,7 +99,7 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
         panel_offsets[t] = t * width
     tile.bias, tile.relu = NULL, 0
     tile.offsets = panel_offsets
-    tile.output_row, tile.weights_step = depth, tile_rows
+    tile.output_row, tile.weights_step, tile.packed = depth, tile_rows, True
     first = pieces * part // blocks.parts
     for piece in range(first, pieces * (part + 1) // blocks.parts):
         column0 = piece % blocks.column_blocks * blocks.columns

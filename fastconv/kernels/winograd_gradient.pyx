@@ -49,7 +49,7 @@ cdef void block_task(const WinogradGradient *job, const Layout *layout, Py_ssize
     cdef Py_ssize_t v0 = layout.source_vectors * (block // layout.output_blocks) // layout.channel_blocks
     cdef Py_ssize_t vectors = layout.source_vectors * (block // layout.output_blocks + 1) // layout.channel_blocks - v0, p, o, v, lane, c
     cdef fc_tile tile
-    tile.depth, tile.offsets, tile.weights_step = tiles, offsets, lanes
+    tile.depth, tile.offsets, tile.packed, tile.weights_step = tiles, offsets, False, lanes
     tile.bias, tile.accumulate, tile.relu, tile.output_row = NULL, 0, 0, width
     for v in range(vectors):
         tile.count[v] = lanes

@@ -18,6 +18,7 @@ typedef struct {
     const void *weights;                 /* [depth][weights_step] */
     ptrdiff_t weights_step;              /* tile_rows where the weights are packed for the tile */
     const ptrdiff_t *offsets;            /* [depth] */
+    int packed;                          /* the vectors of a step are neighbours, steps lie one full tile's vectors apart, weights tile_rows */
     const void *source[FC_MAX_VECTORS];
     void *output[FC_MAX_VECTORS];
     ptrdiff_t count[FC_MAX_VECTORS];

@@ -13,7 +13,8 @@ FC_INLINE void channel_body(ptrdiff_t depth, const int vectors, const int pixels
         const real *pixel = source + *offsets++;
         vec weight[2];
         FC_UNROLL for (int j = 0; j < vectors; j++) {
-            FC_PREFETCH(weights + (16 * vectors + j) * VL); /* weights stream, and hardware prefetching stops at each page */
+            /* Weights stream, and hardware prefetching stops at each page. */
+            if (j * FC_BYTES % 64 == 0) FC_PREFETCH(weights + (16 * vectors + j) * VL);
             weight[j] = load(weights + j * VL);
         }
         FC_UNROLL for (int p = 0; p < pixels; p++) {

@@ -6,6 +6,17 @@
 #include "vector.h"
 #include "tiles.h"
 
+/* Steps of a packed panel that a full tile takes at once. With few registers a step has few products, and the loop's own instructions
+ * would be a fifth of all: that costs where two hardware threads share a core. */
+enum { AT_ONCE = FC_REGISTERS == 16 && TILE_VECTORS == 3 ? 4 : 1 };
+
+FC_INLINE void add_products(const int rows, const int vectors, const vec *pixels, const real *weights, vec (*sums)[TILE_VECTORS]) {
+    FC_UNROLL for (int i = 0; i < rows; i++) {
+        const vec weight = broadcast(weights[i]);
+        FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] += weight * pixels[j];
+    }
+}
+
 FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
     vec sums[RUN_ROWS_1][TILE_VECTORS];
     const real *weights = t->weights;
@@ -34,16 +45,25 @@ FC_INLINE void tile_body(const fc_tile *t, const int rows, const int vectors) {
         FC_UNROLL for (int i = 0; i < rows; i++)
             FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = broadcast(0);
     }
-    for (ptrdiff_t k = t->depth; k > 0; k--) {
+    ptrdiff_t k = t->depth;
+    if (AT_ONCE > 1 && rows == TILE_ROWS && vectors == TILE_VECTORS && t->packed) {
+        const real *panel = source[0];
+        offsets += k - k % AT_ONCE;
+        for (; k >= AT_ONCE; k -= AT_ONCE, panel += AT_ONCE * TILE_VECTORS * VL, weights += AT_ONCE * TILE_ROWS) {
+            FC_UNROLL for (int n = 0; n < AT_ONCE; n++) {
+                vec pixels[TILE_VECTORS];
+                FC_UNROLL for (int j = 0; j < vectors; j++) pixels[j] = load(panel + (n * TILE_VECTORS + j) * VL);
+                add_products(rows, vectors, pixels, weights + n * TILE_ROWS, sums);
+            }
+            FC_PREFETCH(weights + 96 * TILE_ROWS);
+        }
+    }
+    for (; k > 0; k--, weights += weights_step) {
         const ptrdiff_t offset = *offsets++;
         vec pixels[TILE_VECTORS];
         FC_UNROLL for (int j = 0; j < vectors; j++) pixels[j] = load(source[j] + offset);
-        FC_UNROLL for (int i = 0; i < rows; i++) {
-            const vec weight = broadcast(weights[i]);
-            FC_UNROLL for (int j = 0; j < vectors; j++) sums[i][j] += weight * pixels[j];
-        }
+        add_products(rows, vectors, pixels, weights, sums);
         FC_PREFETCH(weights + 96 * TILE_ROWS); /* weights stream, and hardware prefetching stops at each page */
-        weights += weights_step;
     }
     if (t->relu)
         FC_UNROLL for (int i = 0; i < rows; i++)

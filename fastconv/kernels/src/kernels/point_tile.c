@@ -4,6 +4,22 @@
 
 #if !FC_DOUBLE
 
+/* Steps that the largest tile takes at once, where a step has few products (see correlate_tile.c). */
+enum { AT_ONCE = FC_REGISTERS == 16 ? 4 : 1 };
+
+FC_INLINE void add_products(const int vectors, const int tiles, const real *points, const real *weights, vec (*sums)[2]) {
+    vec weight[2];
+    FC_UNROLL for (int j = 0; j < vectors; j++) {
+        /* Weights stream, and hardware prefetching stops at each page. */
+        if (j * FC_BYTES % 64 == 0) FC_PREFETCH(weights + (16 * vectors + j) * VL);
+        weight[j] = load(weights + j * VL);
+    }
+    FC_UNROLL for (int t = 0; t < tiles; t++) {
+        const vec x = broadcast(points[t * VL]);
+        FC_UNROLL for (int j = 0; j < vectors; j++) sums[t][j] += x * weight[j];
+    }
+}
+
 FC_INLINE void point_body(ptrdiff_t depth, const int vectors, const int tiles, const real *points, ptrdiff_t block_stride,
                           const real *weights, int accumulate, real *products) {
     vec sums[CHANNEL_PIXELS_1][2];
@@ -12,17 +28,11 @@ FC_INLINE void point_body(ptrdiff_t depth, const int vectors, const int tiles, c
             sums[t][j] = accumulate ? load(products + (t * vectors + j) * VL) : broadcast(0);
     for (; depth > 0; depth -= VL, points += block_stride) {
         const ptrdiff_t here = depth < VL ? depth : VL;
-        for (ptrdiff_t k = 0; k < here; k++, weights += vectors * VL) {
-            vec weight[2];
-            FC_UNROLL for (int j = 0; j < vectors; j++) {
-                FC_PREFETCH(weights + (16 * vectors + j) * VL); /* weights stream, and hardware prefetching stops at each page */
-                weight[j] = load(weights + j * VL);
-            }
-            FC_UNROLL for (int t = 0; t < tiles; t++) {
-                const vec x = broadcast(points[t * VL + k]);
-                FC_UNROLL for (int j = 0; j < vectors; j++) sums[t][j] += x * weight[j];
-            }
-        }
+        ptrdiff_t k = 0;
+        if (AT_ONCE > 1 && tiles == CHANNEL_PIXELS_2 && vectors == 2)
+            for (; k + AT_ONCE <= here; k += AT_ONCE, weights += AT_ONCE * vectors * VL)
+                FC_UNROLL for (int n = 0; n < AT_ONCE; n++) add_products(vectors, tiles, points + k + n, weights + n * vectors * VL, sums);
+        for (; k < here; k++, weights += vectors * VL) add_products(vectors, tiles, points + k, weights, sums);
     }
     FC_UNROLL for (int t = 0; t < tiles; t++)
         FC_UNROLL for (int j = 0; j < vectors; j++) store(products + (t * vectors + j) * VL, sums[t][j]);
