@@ -212,7 +212,7 @@ MUTANTS = {
     "direct: the first group's weights": (
         (
             "correlation.pyx",
-            ("job.weights + (group * ceil_to(job.outputs, kernel.tile_rows) + m0) * depth", "job.weights + m0 * depth"),
+            ("job.weights + (group * ceil_to(job.outputs, job.tile_rows) + m0) * depth", "job.weights + m0 * depth"),
         ),
         CONV,
     ),

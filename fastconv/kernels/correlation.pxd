@@ -21,10 +21,12 @@ cdef struct Correlation:
     const char *bias             # (groups * outputs) or NULL
     int relu                     # whether negative outputs become zero
     bint panels                  # pack panels across rows of pixels; otherwise every vector lies in one row
+    Py_ssize_t tile_rows, tile_vectors   # of the register tile, at most
     char *output                 # (images, groups * outputs, height, width), or as the frames say
     Py_ssize_t height, width
     Py_ssize_t grid_rows, grid_columns   # the outputs that are computed: rows row0, row0 + row_step, ...
     Py_ssize_t row0, row_step, column0, column_step
 
+cdef void choose_tile(Correlation *job) noexcept nogil
 cdef Py_ssize_t packed_size(const Correlation *job) noexcept nogil
 cdef int correlate(Correlation *jobs, Py_ssize_t count) noexcept nogil

@@ -45,9 +45,16 @@ cdef struct Blocks:
 
 cdef Py_ssize_t packed_size(const Correlation *job) noexcept nogil:
     """Elements of the packed weights."""
-    cdef Py_ssize_t tile_rows = job.kernel.tile_rows
+    cdef Py_ssize_t tile_rows = job.tile_rows
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
     return job.groups * ((job.outputs + tile_rows - 1) // tile_rows * tile_rows) * depth
+
+
+cdef void choose_tile(Correlation *job) noexcept nogil:
+    """With few registers there is a taller tile, of two vectors: for as many output channels as fit it alone."""
+    job.tile_rows, job.tile_vectors = job.kernel.tile_rows, job.kernel.tile_vectors
+    if not job.panels and job.tile_rows < job.outputs <= job.kernel.run_rows[1]:
+        job.tile_rows, job.tile_vectors = job.kernel.run_rows[1], 2
 
 
 cdef void flatten(Correlation *job) noexcept nogil:
@@ -64,7 +71,7 @@ cdef void flatten(Correlation *job) noexcept nogil:
 cdef void lay_out(Correlation *job, Blocks *blocks) noexcept nogil:
     """What a job needs for blocks of the sizes chosen."""
     cdef Py_ssize_t lanes = job.kernel.lanes
-    cdef Py_ssize_t width = lanes * job.kernel.tile_vectors
+    cdef Py_ssize_t width = lanes * job.tile_vectors
     blocks.panels = job.panels and (job.rows.size == 1 or (job.grid_rows > 1 and job.grid_columns <= BLOCK_PIXELS))
     blocks.depth = min(PANEL_DEPTH, PANEL_BYTES // (width * job.itemsize)) if blocks.panels else DEPTH
     axis_layout(&job.rows, blocks.rows, False)
@@ -77,7 +84,7 @@ cdef void lay_out(Correlation *job, Blocks *blocks) noexcept nogil:
 
 
 cdef void choose_blocks(const Correlation *job, Py_ssize_t grid_rows, Py_ssize_t grid_columns, int threads, Blocks *blocks) noexcept nogil:
-    cdef Py_ssize_t width = job.kernel.lanes * job.kernel.tile_vectors
+    cdef Py_ssize_t width = job.kernel.lanes * job.tile_vectors
     cdef Py_ssize_t tasks, wanted, least = LEAST_OUTPUTS // 4 if grid_rows * grid_columns <= FEW_PIXELS else LEAST_OUTPUTS
     blocks.staged = job.row_step != 1 or job.column_step != 1
     blocks.columns = grid_columns
@@ -104,7 +111,7 @@ cdef void choose_blocks(const Correlation *job, Py_ssize_t grid_rows, Py_ssize_t
     blocks.outputs = (job.outputs + wanted - 1) // wanted
     if blocks.staged:
         blocks.outputs = min(blocks.outputs, max(1, STAGE_BYTES // (blocks.rows * blocks.columns * job.itemsize)))
-    blocks.outputs = ceil_to(blocks.outputs, job.kernel.tile_rows)
+    blocks.outputs = ceil_to(blocks.outputs, job.tile_rows)
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
     blocks.stage_bytes = ceil_to(blocks.rows * blocks.columns * blocks.outputs * job.itemsize, 64) if blocks.staged else 0
 
@@ -134,7 +141,7 @@ cdef void fill_offsets(const Correlation *job, bint direct, Py_ssize_t k0, Py_ss
 cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors, const char *weights, Py_ssize_t weight_block,
                        Py_ssize_t outputs, const char *bias) noexcept nogil:
     """All output channels of the block for one group of pixel vectors; tile.output is the first channel's."""
-    cdef Py_ssize_t m, j, tile_rows = job.kernel.tile_rows
+    cdef Py_ssize_t m, j, tile_rows = job.tile_rows
     for m from 0 <= m < outputs by tile_rows:
         tile.weights = weights + m * weight_block
         tile.bias = bias + m * job.itemsize if bias != NULL else NULL
@@ -146,7 +153,7 @@ cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors
 cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t task, char *workspace, char *stage) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t itemsize = job.itemsize, lanes = kernel.lanes
-    cdef Py_ssize_t width = lanes * kernel.tile_vectors
+    cdef Py_ssize_t width = lanes * job.tile_vectors
     cdef char *slab = workspace
     cdef char *panel = slab + blocks.slab_bytes
     cdef Py_ssize_t *offsets = <Py_ssize_t *> (panel + blocks.panel_bytes)
@@ -167,7 +174,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
     cdef const char *source = job.source + frame_start(&job.source_at, image, group) * itemsize
     cdef const char *source_end = job.source + itemsize * frames_end(&job.source_at, job.images, job.groups, job.channels,
                                                                      job.rows.size * job.columns.size)
-    cdef const char *weights = job.weights + (group * ceil_to(job.outputs, kernel.tile_rows) + m0) * depth * itemsize
+    cdef const char *weights = job.weights + (group * ceil_to(job.outputs, job.tile_rows) + m0) * depth * itemsize
     cdef const char *bias = NULL
     cdef char *output = job.output + (frame_start(&job.output_at, image, group) + m0 * job.output_at.channel) * itemsize
     cdef Py_ssize_t top = row0 * job.rows.step + job.rows.first
@@ -176,7 +183,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
     cdef const char *base
     cdef fc_segment segment[SEGMENTS]
     cdef fc_tile tile
-    cdef bint direct
+    cdef bint direct, overlaps
 
     if rows <= 0 or columns <= 0:        # of a phase that ends before others
         return
@@ -213,10 +220,10 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
             fill_offsets(job, direct, k0, part, channel_stride, pitch, offsets)
             for i in range(part):
                 panel_offsets[i] = i * width
-            tile.depth, tile.weights_step, tile.packed = part, kernel.tile_rows, blocks.panels
+            tile.depth, tile.weights_step, tile.packed = part, job.tile_rows, blocks.panels
             tile.accumulate = c0 + k0 > 0
             tile.relu = job.relu and c0 + channels == job.channels and k0 + part == channels * taps
-            k = (c0 * taps + k0) * kernel.tile_rows * itemsize     # where this part begins in a block of packed weights
+            k = (c0 * taps + k0) * job.tile_rows * itemsize     # where this part begins in a block of packed weights
             if blocks.panels:
                 tile.offsets = panel_offsets
                 p = 0
@@ -244,14 +251,17 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
                     p += length
             else:
                 tile.offsets = offsets
+                # Where results are not added up in parts, some may be computed twice: the last vector of a row is a whole one too.
+                overlaps = columns >= lanes and not tile.accumulate and part == depth
                 vectors = 0
                 for r in range(rows):
                     for q from 0 <= q < columns by lanes:
-                        tile.source[vectors] = base + (r * pitch + q) * itemsize
-                        tile.output[vectors] = stage + (r * (columns if blocks.staged else job.width) + q) * itemsize
-                        tile.count[vectors] = min(lanes, columns - q)
+                        p = columns - lanes if q + lanes > columns and overlaps else q
+                        tile.source[vectors] = base + (r * pitch + p) * itemsize
+                        tile.output[vectors] = stage + (r * (columns if blocks.staged else job.width) + p) * itemsize
+                        tile.count[vectors] = min(lanes, columns - p)
                         vectors += 1
-                        if vectors == kernel.tile_vectors or (r == rows - 1 and q + lanes >= columns):
+                        if vectors == job.tile_vectors or (r == rows - 1 and q + lanes >= columns):
                             tile_rows_of(job, &tile, vectors, weights + k, depth * itemsize, outputs, bias)
                             vectors = 0
 

@@ -4,7 +4,7 @@ from libc.string cimport memset
 
 from fastconv.kernels.arrays cimport Array
 from fastconv.kernels.channels cimport Channels, channels_width, pack_lines
-from fastconv.kernels.correlation cimport Correlation
+from fastconv.kernels.correlation cimport Correlation, choose_tile
 from fastconv.kernels.dataflow cimport CHANNELS, FILTERS, PANELS, Shape, choose, line_tile, winograd_taps, winograd_tile
 from fastconv.kernels.frames cimport Frames, frames_plain
 from fastconv.kernels.planes cimport Planes, planes_channels, planes_of
@@ -101,6 +101,7 @@ cdef void describe_correlation(const Layer *layer, Correlation *job) noexcept no
     job.width = job.grid_columns = shape.OW
     job.row0, job.column0, job.row_step, job.column_step = 0, 0, 1, 1
     job.rows.taps, job.columns.taps = shape.KH, shape.KW
+    choose_tile(job)
 
 
 cdef void describe_winograd(const Layer *layer, Winograd *job) noexcept nogil:
@@ -246,7 +247,7 @@ cdef int pack_for_lines(Layer *layer) noexcept nogil:
 cdef int pack(Layer *layer, bint prepared) noexcept nogil:
     """Bring the weights into the order of the dataflow; -1 when memory is out."""
     cdef const Shape *shape = &layer.shape
-    cdef Py_ssize_t taps = shape.KH * shape.KW, depth = shape.channels * taps, c, t, width = layer.kernel.tile_rows
+    cdef Py_ssize_t taps = shape.KH * shape.KW, depth = shape.channels * taps, c, t, width
     cdef Correlation direct
     cdef Py_ssize_t *offsets
     layer.packed = layer.packed_bias = layer.phases = NULL
@@ -259,6 +260,7 @@ cdef int pack(Layer *layer, bint prepared) noexcept nogil:
     if line_tile(layer.dataflow) > 0:
         return pack_for_lines(layer)
     describe_correlation(layer, &direct)
+    width = direct.tile_rows
     if layer.dataflow == CHANNELS:
         width = channels_width(layer.kernel, shape.outputs)
         if pack_bias(layer, width, 1) != 0:

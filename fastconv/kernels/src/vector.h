@@ -190,8 +190,26 @@ FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real fi
 #endif
     return v;
 }
+#if FC_AVX2 && !FC_AVX512 /* in halves: by way of memory a copy of so few bytes takes several times as long */
+static __attribute__((noinline, unused)) void store_halves(real *p, vec v, ptrdiff_t count) {
+#if FC_DOUBLE
+    __m128d half = _mm256_castpd256_pd128((__m256d)v);
+    if (count & 2) _mm_storeu_pd(p, half), half = _mm256_extractf128_pd((__m256d)v, 1), p += 2;
+    if (count & 1) _mm_store_sd(p, half);
+#else
+    __m128 half = _mm256_castps256_ps128((__m256)v);
+    if (count & 4) _mm_storeu_ps(p, half), half = _mm256_extractf128_ps((__m256)v, 1), p += 4;
+    if (count & 2) _mm_storel_pi((__m64 *)p, half), half = _mm_movehl_ps(half, half), p += 2;
+    if (count & 1) _mm_store_ss(p, half);
+#endif
+}
+#endif
 FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
-#if FC_AVX512
+#if FC_AVX2 && !FC_AVX512
+    if (count == VL) store(p, v);
+    else store_halves(p, v, count);
+    return;
+#elif FC_AVX512
 #if FC_DOUBLE
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), (__m512d)v);
 #else

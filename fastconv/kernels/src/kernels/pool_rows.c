@@ -32,9 +32,35 @@ FC_INLINE int any(mask m, ptrdiff_t lanes) {
     return found != 0;
 }
 
+/* The maximum of the taps in one row of the plane, of equals the first; doubt where a NaN may be among them. */
+FC_INLINE vec row_maximum(const int KW, const int whole, const plane_of *t, const row_span *span, ptrdiff_t y, mask *doubt) {
+    vec best = broadcast(-INFINITY), total = broadcast(0), pixels[MOST_TAPS];
+    if (y < 0 || y >= t->H) return best;
+    load_row(1, KW, whole, t->source + y * t->W, span, -INFINITY, pixels);
+    FC_UNROLL for (int kw = 0; kw < KW; kw++) best = kw ? larger(pixels[kw], best) : pixels[0];
+    FC_UNROLL for (int kw = 0; kw < KW; kw++) total = kw ? total + pixels[kw] : pixels[0];
+    *doubt |= FC_MASK(total != total);
+    return best;
+}
+
+/* The same for square windows at stride 1, which share the maxima of their rows. */
+FC_INLINE mask square_strip(const int KW, const int whole, const plane_of *t, const row_span *span, ptrdiff_t column, mask doubt) {
+    vec rows[MOST_TAPS];
+    FC_UNROLL for (int kh = 1; kh < KW; kh++) rows[kh] = row_maximum(KW, whole, t, span, t->top + kh - 1, &doubt);
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        FC_UNROLL for (int kh = 1; kh < KW; kh++) rows[kh - 1] = rows[kh];
+        rows[KW - 1] = row_maximum(KW, whole, t, span, t->top + r + KW - 1, &doubt);
+        vec best = rows[0];
+        FC_UNROLL for (int kh = 1; kh < KW; kh++) best = larger(rows[kh], best);
+        put(best, t->output + r * t->columns + column, t->columns - column);
+    }
+    return doubt;
+}
+
 /* Not `careful`: doubt where a NaN may be among the taps; then the maximum has to be taken again with care. */
 FC_INLINE mask maximum_strip(const int stride, const int KW, const int whole, const int careful, const plane_of *t, const row_span *span,
                              ptrdiff_t column, mask doubt) {
+    if (stride == 1 && !careful && t->KH == KW) return square_strip(KW, whole, t, span, column, doubt);
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const ptrdiff_t y = t->top + r * stride;
         vec best = broadcast(-INFINITY), total = broadcast(0), pixels[MOST_TAPS];
@@ -95,13 +121,25 @@ FC_INLINE void mean_strip(const int stride, const int KW, const int whole, const
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const ptrdiff_t y = t->top + r * stride;
         vec total = broadcast(0), pixels[MOST_TAPS];
-        for (ptrdiff_t kh = y < 0 ? -y : 0; kh < t->KH && y + kh < t->H; kh++) {
-            load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, 0, pixels);
-            FC_UNROLL for (int kw = 0; kw < KW; kw++) total += pixels[kw];
+        if (stride == 1 && t->KH == KW && y >= 0 && y + KW <= t->H) { /* nearly all: nothing to count */
+            FC_UNROLL for (int kh = 0; kh < KW; kh++) {
+                load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, 0, pixels);
+                FC_UNROLL for (int kw = 0; kw < KW; kw++) total += pixels[kw];
+            }
+        } else {
+            for (ptrdiff_t kh = y < 0 ? -y : 0; kh < t->KH && y + kh < t->H; kh++) {
+                load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, 0, pixels);
+                FC_UNROLL for (int kw = 0; kw < KW; kw++) total += pixels[kw];
+            }
         }
         if (t->factors) total /= divisors * broadcast(t->factors[r]);
         put(total, t->output + r * t->columns + column, lanes);
     }
+}
+
+/* Where the strip begins: the last one is a whole vector too, and takes some columns twice. */
+FC_INLINE ptrdiff_t strip_at(const plane_of *t, ptrdiff_t column) {
+    return column + VL > t->columns && t->columns >= VL ? t->columns - VL : column;
 }
 
 FC_INLINE void plane(const int operation, const int stride, const int KW, const plane_of *t) {
@@ -110,20 +148,23 @@ FC_INLINE void plane(const int operation, const int stride, const int KW, const 
         for (ptrdiff_t first = 0; first < t->columns; first += run) {
             const ptrdiff_t end = first + run < t->columns ? first + run : t->columns;
             mask doubt = mask_of(0);
-            for (ptrdiff_t column = first; column < end; column += VL) {
+            for (ptrdiff_t strip = first; strip < end; strip += VL) {
+                const ptrdiff_t column = strip_at(t, strip);
                 const row_span span = span_of(stride, KW, t->left + column * stride, t->W);
                 doubt = span.whole ? maximum_strip(stride, KW, 1, 0, t, &span, column, doubt)
                                    : maximum_strip(stride, KW, 0, 0, t, &span, column, doubt);
             }
             if (any(doubt, VL))
-                for (ptrdiff_t column = first; column < end; column += VL) {
+                for (ptrdiff_t strip = first; strip < end; strip += VL) {
+                    const ptrdiff_t column = strip_at(t, strip);
                     const row_span span = span_of(stride, KW, t->left + column * stride, t->W);
                     maximum_strip(stride, KW, 0, 1, t, &span, column, doubt);
                 }
         }
         return;
     }
-    for (ptrdiff_t column = 0; column < t->columns; column += VL) {
+    for (ptrdiff_t strip = 0; strip < t->columns; strip += VL) {
+        const ptrdiff_t column = strip_at(t, strip);
         const row_span span = span_of(stride, KW, t->left + column * stride, t->W);
         if (operation == ARGMAXIMUM) {
             if (!(span.whole ? argmaximum_strip(stride, KW, 1, 0, t, &span, column)
