@@ -231,7 +231,7 @@ MUTANTS = {
         THREADS,
     ),
     "direct: whole vectors at the edge": (
-        ("correlation.pyx", ("tile.count[vectors] = min(lanes, columns - q)", "tile.count[vectors] = lanes")),
+        ("correlation.pyx", ("tile.count[vectors] = min(lanes, columns - p)", "tile.count[vectors] = lanes")),
         CONV,
     ),
     "channels: the first group's weights": (
