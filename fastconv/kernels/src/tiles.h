@@ -10,6 +10,14 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 3, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHA
 enum { TILE_ROWS = 4, TILE_VECTORS = 2, WEIGHT_ROWS = 3, WEIGHT_COLUMNS = 4, CHANNEL_PIXELS_1 = 8, CHANNEL_PIXELS_2 = 5, LINE_TILES = 2 };
 #endif
 
+/* Steps of the depth that a full tile takes at once. With sixteen registers a step has few products, and the loop's own instructions
+ * would be a fifth of all: that costs where two hardware threads share a core. */
+#if FC_REGISTERS == 16 && defined(__FMA__)
+enum { AT_ONCE = 4 };
+#else
+enum { AT_ONCE = 1 };
+#endif
+
 /* Output channels of a correlation tile of one and of two vectors, at most. */
 #if FC_REGISTERS == 16 && defined(__FMA__)
 enum { RUN_ROWS_1 = 12, RUN_ROWS_2 = 6 };

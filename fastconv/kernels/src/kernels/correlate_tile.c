@@ -6,10 +6,6 @@
 #include "vector.h"
 #include "tiles.h"
 
-/* Steps of a packed panel that a full tile takes at once. With few registers a step has few products, and the loop's own instructions
- * would be a fifth of all: that costs where two hardware threads share a core. */
-enum { AT_ONCE = FC_REGISTERS == 16 && TILE_VECTORS == 3 ? 4 : 1 };
-
 FC_INLINE void add_products(const int rows, const int vectors, const vec *pixels, const real *weights, vec (*sums)[TILE_VECTORS]) {
     FC_UNROLL for (int i = 0; i < rows; i++) {
         const vec weight = broadcast(weights[i]);

@@ -4,9 +4,6 @@
 
 #if !FC_DOUBLE
 
-/* Steps that the largest tile takes at once, where a step has few products (see correlate_tile.c). */
-enum { AT_ONCE = FC_REGISTERS == 16 ? 4 : 1 };
-
 FC_INLINE void add_products(const int vectors, const int tiles, const real *points, const real *weights, vec (*sums)[2]) {
     vec weight[2];
     FC_UNROLL for (int j = 0; j < vectors; j++) {
