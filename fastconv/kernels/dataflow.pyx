@@ -103,7 +103,8 @@ cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
     if pointwise:   # one long row; channels lie far apart, on a page each, and a tile crosses all of them
         return tile + filled(shape.OH * shape.OW, shape.lanes) + (0.05 if wide(shape) else 0.08 if shape.channels <= 64 else 0.25)
     # Half of the short vectors, where they are not packed, lie across two cache lines; of the long ones nearly all do, but are fewer.
-    return tile + filled(shape.OW, shape.lanes) + (0 if wide(shape) else 0.03)
+    # And a step of few products looks up its offset.
+    return tile + filled(shape.OW, shape.lanes) + (0 if wide(shape) else 0.08)
 
 
 cdef double channel_cost(const Shape *shape) noexcept nogil:
