@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tolerance import assert_same_bits
 
 import fastconv as fc
 from fastconv import functional as F
@@ -178,10 +179,23 @@ def test_a_label_that_is_no_class_is_refused(rng):
         (nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.MaxPool2d(2)), (3, 20, 20)),  # vectors of channels do as well
         (nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.MaxPool2d(2)), (4, 20, 20)),
         (nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2)), (8,)),
-        (nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU()), (1, 28, 28)),  # a single operation
+        (nn.Sequential(nn.Conv2d(8, 16, 3), nn.ReLU()), (8, 28, 28)),  # a single operation, and no small one
         (nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU()), (1, 300, 300)),  # beyond a cache
     ],
     ids=str,
 )
 def test_other_networks_go_layer_by_layer(net, shape):
     assert lanes.describe([layer for _, layer in leaves(net)], shape) is None
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Identity])
+def test_a_small_convolution_alone(activation, rng):
+    """Its images go into the lanes where there are some, and the bits are those of a direct sum, alone and in a batch."""
+    conv = nn.Conv2d(6, 16, 5, seed=0)
+    plan = fc.compile(nn.Sequential(conv, activation()), (6, 14, 14), batch=21)
+    x = rng.standard_normal((21, 6, 14, 14), np.float32)
+    direct = fc.compile(conv, (6, 14, 14), batch=21, dataflow="rows")(x)
+    assert plan.memory > 0
+    expected = F.relu(direct) if activation is nn.ReLU else direct
+    assert_same_bits(plan(x), expected)
+    assert_same_bits(plan(x[4]), expected[4])

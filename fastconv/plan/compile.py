@@ -68,7 +68,7 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     if all(node.step.run is None for node in graph.nodes):
         graph.add(steps.copy(steps.Place("copy", shape, batch, dtype)), value)
     in_lanes = None
-    if described:
+    if described and batch >= lanes.LEAST_IMAGES:
         in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype, names=lanes.names(described, layers))
     return Plan(_title(net, layers), graph.nodes, first, shape, batch, dtype, in_lanes)
 

@@ -14,9 +14,12 @@ from fastconv import nn, settings
 from fastconv.kernels.lanes import Network
 from fastconv.nn.locks import Locked
 
+LEAST_IMAGES = 5  # from which on lanes pay, though some stay empty
+
 # Layers with more fill the vectors by themselves, and have fewer products to compute by Winograd's algorithm.
 _MOST_CHANNELS = 32
 _MOST_PARAMETERS = 2**18  # they are read once a chunk of images
+_MOST_PAIRS = 100  # of channels in and out, of a convolution that stands alone: images are moved for it alone
 _MOST_ELEMENTS = 2**16  # of an image between the operations, in all: a chunk has as many vectors
 
 _ACTIVATIONS = {nn.ReLU: "relu", nn.Sigmoid: "sigmoid", nn.Tanh: "tanh"}
@@ -79,7 +82,7 @@ def describe(layers, input_shape):
     """[(layer, its operation for the kernels)] of layers one after the other; None where they do not suit.
 
     It depends on the layers and the image's shape alone, never on a batch: the bits of a result do not depend on who is
-    in the batch. A layer that stands alone is left to its own dataflows.
+    in the batch. Of layers that stand alone only the smallest convolutions suit.
     """
     if len(input_shape) != 3 or not all(input_shape):
         return None
@@ -97,8 +100,10 @@ def describe(layers, input_shape):
             done.append((layer, operation))
     parameters = sum(prod(sizes) for layer, _ in done for sizes in layer.parameter_shapes().values())
     small = elements <= _MOST_ELEMENTS and parameters <= _MOST_PARAMETERS
-    suits = small and len(done) > 1 and any(kind == "conv" for _, (kind, *_) in done)
-    return done if suits else None
+    convolutions = [layer for layer, (kind, *_) in done if kind == "conv"]
+    if len(done) == 1 and convolutions:
+        small = small and done[0][0].in_channels * done[0][0].out_channels <= _MOST_PAIRS
+    return done if small and convolutions else None
 
 
 def names(described, leaves):

@@ -5,9 +5,9 @@ import numpy as np
 from fastconv import _arguments as args
 from fastconv.plan import profile
 from fastconv.plan.arena import Arena, bind, lay_out, timed
+from fastconv.plan.lanes import LEAST_IMAGES
 
 _KEPT = 32  # sizes of a batch that stay bound
-_MANY = 5  # images from which on lanes pay, though some stay empty
 
 _ndarray = np.ndarray
 _empty = np.empty
@@ -16,7 +16,8 @@ _empty = np.empty
 class Plan:
     """A network prepared for inference by fastconv.compile. It holds a copy of the weights as they were then.
 
-    Threads may share a plan. Calls of one that has an arena wait for each other; a plan of a single step has none.
+    Threads may share a plan. Calls of one that has an arena wait for each other; a plan of a single step has none,
+    unless it has its images in the lanes.
 
     Attributes:
         steps: a tuple of Step: name, dataflow, input_shape, output_shape, macs, bytes.
@@ -97,7 +98,7 @@ class Plan:
         images = 1 if x.shape == self.input_shape else len(x)
         if not images:
             raise ValueError(f"input has shape {x.shape}, expected at least one image to profile")
-        if self._in_lanes and images >= _MANY:
+        if self._in_lanes and images >= LEAST_IMAGES:
             return profile.of_lanes(self, self._in_lanes, self._title, x, y, images, seconds)
         steps = [move.step for move in self._moves]
         measure = timed(self._moves, self._arena, images, x.shape, y.shape)
@@ -118,7 +119,7 @@ class Plan:
         output_shape = self.output_shape if unbatched else (images, *self.output_shape)
         if not images:
             run = _nothing
-        elif self._in_lanes and images >= _MANY:
+        elif self._in_lanes and images >= LEAST_IMAGES:
             run = self._in_lanes.forward
         else:
             run = bind(self._moves, self._arena, images, shape, output_shape)
