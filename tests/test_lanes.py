@@ -190,7 +190,7 @@ def test_other_networks_go_layer_by_layer(net, shape):
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Identity])
 def test_a_small_convolution_alone(activation, rng):
-    """Its images go into the lanes where there are some, and the bits are those of a direct sum, alone and in a batch."""
+    """Its images go into the lanes where there are some; the bits are those of a direct sum, alone and in a batch."""
     conv = nn.Conv2d(6, 16, 5, seed=0)
     plan = fc.compile(nn.Sequential(conv, activation()), (6, 14, 14), batch=21)
     x = rng.standard_normal((21, 6, 14, 14), np.float32)

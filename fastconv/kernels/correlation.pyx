@@ -105,9 +105,11 @@ cdef void choose_blocks(const Correlation *job, Py_ssize_t grid_rows, Py_ssize_t
         blocks.row_blocks = (grid_rows + blocks.rows - 1) // blocks.rows
     blocks.column_blocks = (grid_columns + blocks.columns - 1) // blocks.columns
     tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
-    wanted = max(1, min((TASKS_A_THREAD * threads + tasks - 1) // tasks, job.outputs // least))
-    if threads == 1:
-        wanted = 1
+    # Every task packs its pixels: no more parts of the output channels than give all threads as many tasks.
+    wanted = 1
+    while tasks * wanted % threads != 0 and tasks * wanted < TASKS_A_THREAD * threads:
+        wanted += 1
+    wanted = max(1, min(wanted, job.outputs // least))
     blocks.outputs = (job.outputs + wanted - 1) // wanted
     if blocks.staged:
         blocks.outputs = min(blocks.outputs, max(1, STAGE_BYTES // (blocks.rows * blocks.columns * job.itemsize)))
