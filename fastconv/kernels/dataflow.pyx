@@ -118,8 +118,9 @@ cdef double channel_cost(const Shape *shape) noexcept nogil:
 
 
 cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
-    """6 multiply-adds for m outputs of KW taps (with 16 registers more than a load each); making points of a vector of pixels costs about 26
-    steps, of weights 150. Where no rows share them, points and weights of many channels come from the second-level cache: twice as long."""
+    """6 multiply-adds for m outputs of KW taps (with 16 registers more than a load each); making points of a vector of pixels costs about
+    26 steps, of weights 150. Where no rows share them, points and weights of many channels come from the second-level cache: twice as
+    long."""
     cdef Py_ssize_t tiles = ceil_to(shape.OW, m) // m, depth = shape.channels * shape.KH * shape.KW
     cdef double pixels = <double> shape.OH * shape.OW, lanes = filled(shape.outputs, shape.lanes)
     cdef double step = 6.9 if wide(shape) else 20
