@@ -494,7 +494,7 @@ def test_winograds_accuracy(channels, taps):
     largest = _errors(sequential, exact, sequential)[1]
     for name, (ratio, worst) in PROMISED[taps].items():
         found = _errors(case.forward(name), exact, sequential)
-        if name == "panels":  # without fused multiply-adds it is the sequential sum, whose longest miss its promise
+        if name == "panels" and runtime.isa() == "baseline":  # without fused multiply-adds it is the sequential sum
             worst = max(worst, largest)
         assert found[0] <= ratio and found[1] <= worst, (name, found)
 
