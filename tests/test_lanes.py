@@ -6,7 +6,7 @@ from tolerance import assert_same_bits
 
 import fastconv as fc
 from fastconv import functional as F
-from fastconv import nn
+from fastconv import nn, settings
 from fastconv.plan import lanes
 from fastconv.plan.compile import leaves
 
@@ -88,13 +88,13 @@ def of_dtype(net, dtype):
 def test_a_plan_gives_the_layers_bits(network, count, dtype, rng, monkeypatch):
     net, shape = of_dtype(network[0], dtype), network[1]
     x = rng.standard_normal((count, *shape)).astype(dtype)
-    plan = fc.compile(net, shape, batch=count)
-    assert plan._in_lanes is not None
     fc.allow_winograd(False)
     try:
+        plan = fc.compile(net, shape, batch=count)
         expected = net(x)
     finally:
         fc.allow_winograd(True)
+    assert plan._in_lanes is not None
     np.testing.assert_array_equal(plan(x), expected)
     for image in (0, count - 1):  # alone, by the other way
         np.testing.assert_array_equal(plan(x[image]), expected[image])
@@ -188,14 +188,61 @@ def test_other_networks_go_layer_by_layer(net, shape):
     assert lanes.describe([layer for _, layer in leaves(net)], shape) is None
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.Identity])
-def test_a_small_convolution_alone(activation, rng):
-    """Its images go into the lanes where there are some; the bits are those of a direct sum, alone and in a batch."""
-    conv = nn.Conv2d(6, 16, 5, seed=0)
-    plan = fc.compile(nn.Sequential(conv, activation()), (6, 14, 14), batch=21)
-    x = rng.standard_normal((21, 6, 14, 14), np.float32)
-    direct = fc.compile(conv, (6, 14, 14), batch=21, dataflow="rows")(x)
-    assert plan.memory > 0
-    expected = F.relu(direct) if activation is nn.ReLU else direct
-    assert_same_bits(plan(x), expected)
-    assert_same_bits(plan(x[4]), expected[4])
+SMALL = {  # with many registers most of them filter their rows by Winograd's algorithm
+    "LeNet's second": (nn.Conv2d(6, 16, 5, seed=0), (6, 14, 14)),
+    "rows that end within a tile": (nn.Conv2d(6, 16, 5, padding=2, seed=0), (6, 14, 13)),
+    "the same by tiles of four": (nn.Conv2d(4, 16, 3, padding=1, seed=0), (4, 20, 23)),
+    "no bias, two vectors of outputs": (nn.Conv2d(3, 30, 5, padding=2, bias=False, seed=0), (3, 11, 9)),
+    "one row of taps": (nn.Conv2d(5, 16, (1, 5), padding=(0, 1), seed=0), (5, 6, 11)),
+    "few rows of many taps": (nn.Conv2d(6, 14, (2, 5), padding=(1, 4), seed=0), (6, 5, 7)),
+    "a single channel": (nn.Conv2d(1, 8, 3, seed=0), (1, 18, 18)),
+    "strides": (nn.Conv2d(4, 8, 3, stride=2, seed=0), (4, 17, 17)),
+}
+
+
+def in_its_own_dataflow(conv, shape, x):
+    """Image by image and not in the lanes, by the dataflow that a plan of one image chooses."""
+    chosen = fc.compile(conv, shape).steps[0].dataflow
+    return chosen, fc.compile(conv, shape, batch=len(x), dataflow=chosen)(x)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Identity, nn.Tanh])
+def test_a_small_convolution_alone(name, activation, rng):
+    """Its images go into the lanes where there are some; same bits alone, in a batch, at any thread count."""
+    conv, shape = SMALL[name]
+    plan = fc.compile(nn.Sequential(conv, activation()), shape, batch=37)
+    assert plan._in_lanes is not None
+    x = rng.standard_normal((37, *shape), np.float32)
+    _, expected = in_its_own_dataflow(conv, shape, x)
+    expected = expected if activation is nn.Identity else getattr(F, activation.__name__.lower())(expected)
+    for threads in (1, 3):
+        fc.set_num_threads(threads)
+        assert_same_bits(plan(x), expected)
+        assert_same_bits(plan(x[4]), expected[4])
+    fc.set_num_threads(0)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_not_finite_stays_in_its_image(name, rng):
+    """As a direct sum puts it; images that share its vectors keep their bits."""
+    conv, shape = SMALL[name]
+    plan = fc.compile(conv, shape, batch=19)
+    x = rng.standard_normal((19, *shape), np.float32)
+    clean = plan(x)
+    x[3, 0, 2, 2], x[11, -1, -1, -1], x[12, 0, 0, 3] = np.inf, np.nan, 3e38
+    direct = fc.compile(conv, shape, batch=19, dataflow="rows")(x)
+    result = plan(x)
+    others = [n for n in range(19) if n not in (3, 11, 12)]
+    assert_same_bits(result[others], clean[others])
+    for image in (3, 11):
+        np.testing.assert_array_equal(result[image], direct[image])
+    for image in (3, 11, 12):
+        assert_same_bits(result[image], plan(x[image]))
+
+
+def test_rows_are_filtered_where_registers_are_many():
+    chosen = [fc.compile(conv, shape).steps[0].dataflow for conv, shape in SMALL.values()]
+    assert fc.compile(SMALL["strides"][0], (4, 17, 17)).steps[0].dataflow not in ("lines2", "lines4")
+    if settings.config()["isa"] == "avx512":
+        assert {"lines2", "lines4"} < set(chosen)

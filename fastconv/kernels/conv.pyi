@@ -64,7 +64,7 @@ class Convolution(Prepared):
         groups: int,
         relu: bool = False,
         dataflow: str | None = None,
-        in_order: bool = False,
+        as_lanes: bool = False,
     ) -> None: ...
 
 def conv2d_dataflow(

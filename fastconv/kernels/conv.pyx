@@ -7,7 +7,7 @@ from cython.parallel cimport parallel, prange
 from libc.string cimport memcpy
 
 from fastconv.kernels.arrays cimport Array, view, view_images
-from fastconv.kernels.dataflow cimport Shape, choose, choose_in_order, choose_weights, possible, weights_possible
+from fastconv.kernels.dataflow cimport Shape, choose, choose_as_lanes, choose_weights, possible, weights_possible
 from fastconv.kernels.layer cimport Layer, describe, prepare, transpose, unpack
 from fastconv.kernels.prepared cimport Prepared
 from fastconv.kernels.run cimport run
@@ -65,14 +65,14 @@ cdef class Convolution(Prepared):
 
     def __cinit__(self, weight, bias, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h, Py_ssize_t stride_w,
                   Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups, bint relu=False,
-                  dataflow=None, bint in_order=False):
+                  dataflow=None, bint as_lanes=False):
         cdef Array w, b
         cdef int chosen, status
         cdef unsigned int mode = 0
         view_images(weight, &w)
         describe(&self.layer, &w, H, W, OH, OW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups)
         self.layer.shape.lanes = kernels(w.itemsize).lanes
-        chosen = choose_in_order(&self.layer.shape) if in_order else number(dataflow, &self.layer.shape)
+        chosen = choose_as_lanes(&self.layer.shape) if as_lanes else number(dataflow, &self.layer.shape)
         self.memory = <char *> allocate((w.size + w.shape[0]) * w.itemsize)
         if self.memory == NULL:
             raise MemoryError("conv2d: no memory for the weights")

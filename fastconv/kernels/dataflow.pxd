@@ -36,7 +36,7 @@ cdef int winograd_tile(int dataflow) noexcept nogil
 cdef int line_tile(int dataflow) noexcept nogil
 cdef Py_ssize_t winograd_taps(const Shape *shape) noexcept nogil
 cdef bint possible(const Shape *shape, int dataflow) noexcept nogil
-cdef int choose_in_order(const Shape *shape) noexcept nogil
+cdef int choose_as_lanes(const Shape *shape) noexcept nogil
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
 cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil
 cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil

@@ -4,6 +4,7 @@ Each dataflow has a cost: the cycles that a multiply-add of the direct sum takes
 choice depends on the layer's shape alone, never on the batch or the threads, because Winograd's bits differ from a direct sum's.
 """
 from fastconv.kernels.channels cimport MOST_COLUMNS
+from fastconv.kernels.runtime cimport winograd_allowed
 from fastconv.kernels.slab cimport ceil_to
 from fastconv.kernels.winograd cimport MOST_CHANNELS
 
@@ -165,14 +166,16 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
     return best
 
 
-cdef int choose_in_order(const Shape *shape) noexcept nogil:
-    """Of those that add up a filter's products one by one in the order of its weights: other ways of computing a layer that do so give
-    the same bits."""
-    cdef int best = ROWS
-    if cost(shape, CHANNELS, True) < cost(shape, best, True):
-        best = CHANNELS
-    if cost(shape, PANELS, True) < cost(shape, best, True):
-        best = PANELS
+cdef int choose_as_lanes(const Shape *shape) noexcept nogil:
+    """The choice for a prepared layer whose larger batches have their images in the lanes, where the same bits are to come out: of the
+    dataflows that add up a filter's products in the order of its weights, or the points of its rows tile by tile."""
+    cdef int dataflow, best = ROWS
+    cdef bint lines = winograd_allowed() and shape.OW <= MOST_COLUMNS    # a row that is cut has its tiles elsewhere
+    for dataflow in range(DATAFLOWS):
+        if dataflow == FILTERS or winograd_tile(dataflow) > 0 or (line_tile(dataflow) > 0 and not (lines and possible(shape, dataflow))):
+            continue
+        if cost(shape, dataflow, True) < cost(shape, best, True):
+            best = dataflow
     return best
 
 

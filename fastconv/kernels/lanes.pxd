@@ -23,6 +23,14 @@ cdef struct Operation:
     Maps source_gradient, target_gradient
     Py_ssize_t KH, KW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
     int activation               # of the target, in place: its number among the elementwise functions; or -1
+    # of a convolution by Winograd's minimal filtering along the rows
+    int m                        # outputs of a tile; else 0
+    Py_ssize_t row_depth         # the depth without the columns' taps
+    char *filters                # [points][blocks of outputs][row_depth][width]
+    char *filter_points          # the same as line_weights makes them
+    Py_ssize_t *row_offsets      # of each step of that depth: in the points, in elements
+    Py_ssize_t points_place      # in the arena: [points][channels][rows][tiles] vectors,
+    Py_ssize_t row_sums_place    # [points][width][tiles] vectors, then one for the images in doubt
     # of a convolution or dense layer
     Py_ssize_t depth, turned_depth
     const char *weight           # the caller's, (outputs, depth)
@@ -41,6 +49,9 @@ cdef struct Operation:
     # of a pooling
     char *divisors               # [OW] elements: of a mean, those of a column
     double *factors              # [OH]: those of a row
+
+cdef enum:
+    POINTS = 6                   # of a tile of Winograd's
 
 cdef struct Lanes:
     const fc_kernels *kernel

@@ -6,11 +6,13 @@ from libc.string cimport memset
 
 from time import perf_counter
 
-from fastconv.kernels.arrays cimport Array, view
+from fastconv.kernels.arrays cimport Array, view, view_images
+from fastconv.kernels.dataflow cimport choose_as_lanes, line_tile
 from fastconv.kernels.elementwise import function_number
 from fastconv.kernels.lane_backward cimport backward, finish_shard, operate_backward, pack_backward, start_shard
 from fastconv.kernels.lane_forward cimport forward, operate, pack_forward
-from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTWISE, Lanes, Maps, Operation, element, even_part
+from fastconv.kernels.lanes cimport CONVOLUTION, DENSE, MAXIMUM, MEAN, POINTS, POINTWISE, Lanes, Maps, Operation, element, even_part
+from fastconv.kernels.layer cimport Layer, describe
 from fastconv.kernels.runtime cimport allocate, barrier, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport ceil_div, ceil_to
 
@@ -60,13 +62,14 @@ cdef class Network:
         ("max", (KH, KW, stride_h, ..., dil_w), (OH, OW)), ("mean", the same, the same, [divisor of a column], [of a row]),
         ("pointwise", activation); activations "relu", "sigmoid", "tanh" or None. Biases may be None.
     gradients: for each conv and dense (grad_weight, grad_bias), which `step` writes; or None, for `forward` alone.
+    winograd: whether convolutions may filter their rows by Winograd's algorithm: those that do so as a prepared layer for the lanes.
     The arrays are kept and read as they lie: call `pack` when weights have changed. One call at a time.
     """
 
     cdef Lanes net
     cdef list arrays             # they own what the operations point at
     cdef readonly Py_ssize_t macs
-    cdef bint training
+    cdef bint training, winograd
     cdef Py_ssize_t shard_size, shard_biases, part_count
     cdef Part *parts
     cdef char *arenas
@@ -77,11 +80,11 @@ cdef class Network:
     cdef Py_ssize_t arena_count, shard_count, image_count
     cdef char *blank
 
-    def __init__(self, Py_ssize_t itemsize, input_shape, operations, gradients=None):
+    def __init__(self, Py_ssize_t itemsize, input_shape, operations, gradients=None, bint winograd=False):
         cdef Py_ssize_t i, C, H, W
         self.net.kernel, self.net.itemsize, self.net.count = kernels(itemsize), itemsize, len(operations)
         self.net.lanes = self.net.kernel.lanes
-        self.training, self.arrays = gradients is not None, [operations, gradients]
+        self.training, self.winograd, self.arrays = gradients is not None, winograd, [operations, gradients]
         self.net.operations = <Operation *> PyMem_Calloc(max(1, self.net.count), sizeof(Operation))
         if self.net.operations == NULL:
             raise MemoryError("lanes: no memory for the operations")
@@ -103,6 +106,9 @@ cdef class Network:
         if self.net.operations != NULL:
             for i in range(self.net.count):
                 release(self.net.operations[i].packed)
+                release(self.net.operations[i].filters)
+                release(self.net.operations[i].filter_points)
+                release(self.net.operations[i].row_offsets)
                 release(self.net.operations[i].turned)
                 release(self.net.operations[i].offsets)
                 release(self.net.operations[i].turned_offsets)
@@ -136,6 +142,8 @@ cdef class Network:
                 op.stride_h, op.stride_w, op.pad_h, op.pad_w, op.dil_h, op.dil_w = told[4]
                 op.target.H, op.target.W = told[5]
                 op.KH, op.KW = told[1].shape[2], told[1].shape[3]
+                if self.winograd:
+                    op.m = self._line_tile(op, told[1])
             else:
                 op.target.H = op.target.W = 1
             self.macs += op.target.C * op.target.H * op.target.W * op.depth
@@ -155,6 +163,15 @@ cdef class Network:
             if op.kind == MEAN:
                 self._divide(op, told[3], told[4])
         return 0
+
+    cdef int _line_tile(self, const Operation *op, weight) except -1:
+        cdef Array w
+        cdef Layer layer
+        view_images(weight, &w)
+        describe(&layer, &w, op.source.H, op.source.W, op.target.H, op.target.W, op.stride_h, op.stride_w, op.pad_h, op.pad_w, op.dil_h,
+                 op.dil_w, 1)
+        layer.shape.lanes = self.net.lanes
+        return line_tile(choose_as_lanes(&layer.shape))
 
     cdef int _divide(self, Operation *op, columns, rows) except -1:
         cdef Py_ssize_t i
@@ -177,7 +194,8 @@ cdef class Network:
             if op.kind == CONVOLUTION:
                 lay_maps(&maps, vectors, op.source.C, op.source.H, op.source.W, op.pad_h, op.pad_w,
                          max(0, (op.target.H - 1) * op.stride_h + (op.KH - 1) * op.dil_h - op.pad_h - (op.source.H - 1)),
-                         max(0, (op.target.W - 1) * op.stride_w + (op.KW - 1) * op.dil_w - op.pad_w - (op.source.W - 1)))
+                         max(0, (op.target.W - 1) * op.stride_w + (op.KW - 1) * op.dil_w - op.pad_w - (op.source.W - 1)
+                             + (ceil_to(op.target.W, op.m) - op.target.W if op.m > 0 else 0)))
             else:
                 lay_maps(&maps, vectors, op.source.C, op.source.H, op.source.W)
             op.source = maps
@@ -187,6 +205,12 @@ cdef class Network:
                 self.net.operations[i - 1].target = maps
             if op.kind == DENSE:
                 flatten_maps(&op.source)
+            if op.kind == CONVOLUTION or op.kind == DENSE:
+                op.width = run_width(self.net.kernel, op.target.C, op.target.W)
+            if op.m > 0:
+                op.points_place = vectors[0]
+                op.row_sums_place = vectors[0] + op.source.C * (op.target.H + op.KH - 1) * ceil_div(op.target.W, op.m) * POINTS
+                vectors[0] = op.row_sums_place + op.width * ceil_div(op.target.W, op.m) * POINTS + 1
         op = &self.net.operations[self.net.count - 1]
         lay_maps(&op.target, vectors, op.target.C, op.target.H, op.target.W)
         return 0
@@ -233,12 +257,13 @@ cdef class Network:
             if op.kind != CONVOLUTION and op.kind != DENSE:
                 continue
             taps = op.KH * op.KW
-            op.width = run_width(self.net.kernel, op.target.C, op.target.W)
             op.packed = <char *> reserve(ceil_to(op.target.C, op.width) * op.depth * self.net.itemsize)
             op.offsets = <Py_ssize_t *> reserve(op.depth * sizeof(Py_ssize_t))
             for k in range(op.depth):
                 c, kh, kw = k // taps, k // op.KW % op.KH, k % op.KW
                 op.offsets[k] = (c * op.source.plane + kh * op.dil_h * op.source.row + kw * op.dil_w * op.source.step) * lanes
+            if op.m > 0:
+                self._filter_tables(op)
             if not self.training or i == 0:
                 continue
             op.turned_depth = taps * op.target.C
@@ -255,6 +280,17 @@ cdef class Network:
         memset(self.blank, 0, max(1, self.net.input.W) * self.net.itemsize)
         if self.training:
             self._part()
+        return 0
+
+    cdef int _filter_tables(self, Operation *op) except -1:
+        """The offsets of each step of the depth in the points, and room for the filters' own."""
+        cdef Py_ssize_t k, lanes = self.net.lanes, line = ceil_div(op.target.W, op.m) * lanes
+        op.row_depth = op.depth // op.KW
+        op.filters = <char *> reserve(ceil_to(op.target.C, op.width) * op.row_depth * POINTS * self.net.itemsize)
+        op.filter_points = <char *> reserve(ceil_to(op.target.C, lanes) * op.row_depth * POINTS * self.net.itemsize)
+        op.row_offsets = <Py_ssize_t *> reserve(op.row_depth * sizeof(Py_ssize_t))
+        for k in range(op.row_depth):
+            op.row_offsets[k] = (k // op.KH * (op.target.H + op.KH - 1) + k % op.KH) * line
         return 0
 
     cdef int _part(self) except -1:

@@ -175,6 +175,8 @@ cdef extern from "registry.h" nogil:
         void (*turn_out)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*line_points)(int, Py_ssize_t, const void *, void *, Py_ssize_t) noexcept nogil
         void (*line_weights)(int, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+        void (*lane_line_points)(int, Py_ssize_t, const void *, void *, Py_ssize_t) noexcept nogil
+        void (*lane_line_outputs)(int, Py_ssize_t, const void *, Py_ssize_t, const void *, void *, void *) noexcept nogil
         void (*lane_images)(int, Py_ssize_t, Py_ssize_t, const void *const *, double, double, void *) noexcept nogil
         void (*lane_maximum)(const fc_lane_windows *, const void *, void *) noexcept nogil
         void (*lane_mean)(const fc_lane_windows *, const void *, const void *, double, void *) noexcept nogil

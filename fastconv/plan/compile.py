@@ -17,8 +17,8 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     nothing. Small networks like LeNet compute several images at a time, one in each lane of the vectors, with what lies
     between the layers in a core's cache.
 
-    Where fastconv.allow_winograd says so now, convolutions of other networks may use Winograd's algorithm: also some
-    which functional.conv2d does not, because their weights are transformed here, once. Otherwise, without folding,
+    Where fastconv.allow_winograd says so now, convolutions may use Winograd's algorithm: also some which
+    functional.conv2d does not, because their weights are transformed here, once. Otherwise, without folding,
     a plan gives the bits that the network gives.
 
     Args:
@@ -69,15 +69,16 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
         graph.add(steps.copy(steps.Place("copy", shape, batch, dtype)), value)
     in_lanes = None
     if described and batch >= lanes.LEAST_IMAGES:
-        in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype, names=lanes.names(described, layers))
+        names = lanes.names(described, layers)
+        in_lanes = lanes.LaneNetwork(lanes.with_copies(described), first, dtype, names=names, winograd=True)
     return Plan(_title(net, layers), graph.nodes, first, shape, batch, dtype, in_lanes)
 
 
 class _Graph:
     """The nodes of a network as they come; values are numbered as `arena.Node` has it."""
 
-    def __init__(self, batch, dtype, dataflow, in_order, fold):
-        self.batch, self.dtype, self.dataflow, self.in_order, self.fold = batch, dtype, dataflow, in_order, fold
+    def __init__(self, batch, dtype, dataflow, as_lanes, fold):
+        self.batch, self.dtype, self.dataflow, self.as_lanes, self.fold = batch, dtype, dataflow, as_lanes, fold
         self.nodes = []
 
     def add(self, step, *sources):
@@ -92,7 +93,7 @@ class _Graph:
                 shape, value = self._branches(name, layer, shape, value)
                 continue
             chosen = self.dataflow if _planned(layer) else None
-            place = steps.Place(name, shape, self.batch, self.dtype, relu, chosen, self.in_order)
+            place = steps.Place(name, shape, self.batch, self.dtype, relu, chosen, self.as_lanes)
             step = steps.make(layer, place)
             shape, value = step.output_shape, self.add(step, value)
         return shape, value

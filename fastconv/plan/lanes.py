@@ -34,15 +34,17 @@ class LaneNetwork(Locked):
         dtype: of the weights, which are read where they lie.
         train: whether `step` is to compute gradients, which it leaves in the layers.
         names: of the operations, for a profile.
+        winograd: whether convolutions may use Winograd's algorithm where it is allowed: those do that use it in a plan.
     """
 
-    def __init__(self, operations, input_shape, dtype, train=False, names=()):
+    def __init__(self, operations, input_shape, dtype, train=False, names=(), winograd=False):
         gradients = None
         if train:
             gradients = [layer.gradient_arrays() for layer, _ in operations if isinstance(layer, nn.Parametric)]
         super().__init__()
         self.names = names
-        self._network = Network(dtype.itemsize, input_shape, [operation for _, operation in operations], gradients)
+        described = [operation for _, operation in operations]
+        self._network = Network(dtype.itemsize, input_shape, described, gradients, winograd)
 
     def forward(self, x, y):
         """y = the network's output for the images x, both contiguous and of the network's dtype."""

@@ -53,7 +53,7 @@ class Place:
     dtype: np.dtype
     relu: bool = False  # a ReLU comes next, to be computed along
     dataflow: str | None = None  # the one to take, by name; None: the one that is thought fastest
-    in_order: bool = False  # its products are to be added up in the order of the weights, as lanes add them
+    as_lanes: bool = False  # larger batches take their images in the lanes: the same bits are to come out
 
     @property
     def whole_shape(self) -> Shape:
@@ -127,7 +127,7 @@ def _conv2d(layer, place):
         *geometry,
         relu=place.relu,
         dataflow=place.dataflow,
-        in_order=place.in_order,
+        as_lanes=place.as_lanes,
     )
     macs = prod(output_shape) * prod(weight.shape[1:])
     return _step(place, prepared.dataflow, tuple(output_shape), prepared, macs=macs, weights=(weight, bias))
