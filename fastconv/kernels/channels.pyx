@@ -139,6 +139,10 @@ cdef void fill_offsets(const Channels *job, const Blocks *blocks, Py_ssize_t *of
     cdef Py_ssize_t stride = job.source_at.channel
     if not blocks.direct:
         stride = slab_channel(&job.rows, &job.columns, job.kernel.lanes)
+    if blocks.direct and job.m == 0 and job.rows.taps * job.columns.taps == 1:   # of a dense layer, where nothing else is as long
+        for c in range(job.channels):
+            offsets[c] = c * stride
+        return
     for c in range(job.channels):
         for th in range(job.rows.taps):
             if job.m > 0:

@@ -2,7 +2,10 @@
  * addition; more vectors of channels at a time let the weights stream instead. */
 #include "vector.h"
 
-enum { BLOCKS = FC_REGISTERS == 32 ? 8 : 4 }; /* of two vectors each */
+enum {
+    BLOCKS = FC_REGISTERS == 32 ? 8 : 4, /* of two vectors each */
+    AHEAD = 12,                          /* steps: the weights of each block stream from the second-level cache */
+};
 
 FC_INLINE void pixel_body(const int blocks, ptrdiff_t depth, const real *source, const ptrdiff_t *offsets, const real *weights,
                           ptrdiff_t block_stride, const real *bias, int relu, real *result) {
@@ -12,7 +15,10 @@ FC_INLINE void pixel_body(const int blocks, ptrdiff_t depth, const real *source,
     for (ptrdiff_t k = 0; k < depth; k++, weights += 2 * VL) {
         const vec x = broadcast(source[offsets[k]]);
         FC_UNROLL for (int b = 0; b < blocks; b++)
-            FC_UNROLL for (int j = 0; j < 2; j++) sums[b][j] += x * load(weights + b * block_stride + j * VL);
+            FC_UNROLL for (int j = 0; j < 2; j++) {
+                if (j * FC_BYTES % 64 == 0) FC_PREFETCH(weights + b * block_stride + (2 * AHEAD + j) * VL);
+                sums[b][j] += x * load(weights + b * block_stride + j * VL);
+            }
     }
     FC_UNROLL for (int b = 0; b < blocks; b++)
         FC_UNROLL for (int j = 0; j < 2; j++) store(result + (2 * b + j) * VL, relu ? rectify(sums[b][j]) : sums[b][j]);
