@@ -7,11 +7,11 @@
 
 enum { MOST_TAPS = 25 };
 
-/* A tap of several filters at a time, whatever the length of the machine's own vectors. */
+/* A tap of as many filters at a time as are transposed at once. */
 #if FC_VECTORS
-enum { FILTERS = 8 };
-typedef double wide __attribute__((vector_size(64)));
-typedef real narrow __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
+enum { FILTERS = SIDE };
+typedef double wide __attribute__((vector_size(FILTERS * sizeof(double))));
+typedef real narrow __attribute__((vector_size(FILTERS * sizeof(real)), aligned(sizeof(real)), may_alias));
 FC_INLINE wide widen(const real *p) { return __builtin_convertvector(*(const narrow *)p, wide); }
 FC_INLINE void narrow_to(real *p, wide x) { *(narrow *)p = __builtin_convertvector(x, narrow); }
 #else
