@@ -7,9 +7,9 @@
 
 enum { MOST_TAPS = 25 };
 
-/* A tap of as many filters at a time as are transposed at once. */
+/* A tap of several filters at a time: they share the lines that they are written to; with the shortest vectors fewer, whose code is small. */
 #if FC_VECTORS
-enum { FILTERS = SIDE };
+enum { FILTERS = FC_BYTES > 16 ? 8 : 4 };
 typedef double wide __attribute__((vector_size(FILTERS * sizeof(double))));
 typedef real narrow __attribute__((vector_size(FILTERS * sizeof(real)), aligned(sizeof(real)), may_alias));
 FC_INLINE wide widen(const real *p) { return __builtin_convertvector(*(const narrow *)p, wide); }
