@@ -1,4 +1,11 @@
-"""50 training steps beside PyTorch's, from the same weights and batches: live where torch is, else stored."""
+"""100 training steps beside PyTorch's, from the same weights and batches: live where torch is, else stored.
+
+The rates are moderate on purpose. Each rounding error of a step is multiplied by the steps that follow, and with ReLU,
+max pooling and a learning rate at which a network learns fast (SGD with momentum 0.9, or Adam at 0.002) those multiply
+it so often that PyTorch's own run in float32 leaves its run in float64 by half of the loss and more. Such a run tells
+nothing of who is right. With the rates below both float32 runs stay within 5e-7 of PyTorch's in float64, those in
+float64 within 1e-15 of each other, and the loss of "relu" falls by a quarter (SGD) and a half (Adam).
+"""
 
 import numpy as np
 import pytest
@@ -6,8 +13,10 @@ import pytest
 from fastconv import functional, models
 from fastconv.training import SGD, Adam
 
-STEPS, BATCH, BATCHES = 50, 16, 2
-TOLERANCE = {np.float32: 1e-4, np.float64: 1e-9}  # relative, of the loss at each step
+STEPS, BATCH, BATCHES = 100, 16, 2
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-12}  # relative, of the loss at each step
+# In float64 another machine's sine differs in the last bit: `scattered` makes 1e-11 of it, the steps up to 2e-11
+STORED_TOLERANCE = {np.float32: 1e-4, np.float64: 1e-9}
 
 OPTIMIZERS = {
     "sgd": (SGD, {"lr": 0.02, "momentum": 0.5, "weight_decay": 1e-3}),
@@ -15,12 +24,12 @@ OPTIMIZERS = {
 }
 
 # Losses, made by losses_of_torch() below with torch 2.13.0 in float64 on one thread.
-STORED_STEPS = (0, 10, 20, 30, 40, 48)  # all on the first batch
+STORED_STEPS = (0, 20, 40, 60, 80, 98)  # all on the first batch
 STORED = {
-    ("book", "sgd"): (2.553041281461, 2.301766193464, 2.296978396599, 2.297204134814, 2.296010963354, 2.294874649032),
-    ("book", "adam"): (2.553041281461, 2.300131992234, 2.266040925849, 2.292193827544, 2.290731365796, 2.27905493148),
-    ("relu", "sgd"): (2.296211709842, 2.279511422644, 2.262259389937, 2.233465343258, 2.209283503238, 2.174688990252),
-    ("relu", "adam"): (2.296211709842, 2.256910875364, 2.218954489319, 2.153422737034, 2.06345137154, 1.972552286524),
+    ("book", "sgd"): (2.553041281461, 2.296978396599, 2.296010963354, 2.293088234541, 2.289977296259, 2.28700546381),
+    ("book", "adam"): (2.553041281461, 2.266040925849, 2.290731365796, 2.270377291047, 2.258101660304, 2.246028473398),
+    ("relu", "sgd"): (2.296211709842, 2.262259389937, 2.209283503238, 2.089932837874, 2.048031653813, 1.658997447399),
+    ("relu", "adam"): (2.296211709842, 2.218954489319, 2.06345137154, 1.83417275819, 1.545494522655, 1.278813077606),
 }
 
 
@@ -42,7 +51,7 @@ def batches(dtype):
 def weights(variant, dtype):
     """Starting values of the usual size."""
     state = {}
-    gain = 4 if variant == "book" else 1  # sigmoids of small sums would stand still for 50 steps
+    gain = 4 if variant == "book" else 1  # sigmoids of small sums would stand still for 100 steps
     for position, (key, shape) in enumerate(models.lenet(variant).parameter_shapes().items()):
         count = int(np.prod(shape))
         fan_in = int(np.prod(shape[1:])) or 1
@@ -107,8 +116,8 @@ def losses_of_torch(torch, variant, optimizer, dtype):
 def test_follows_the_stored_trajectory(variant, optimizer, dtype):
     losses = losses_of_fastconv(variant, optimizer, dtype)
     expected = STORED[variant, optimizer]
-    np.testing.assert_allclose([losses[step] for step in STORED_STEPS], expected, rtol=TOLERANCE[dtype])
-    assert losses[48] < losses[0]
+    np.testing.assert_allclose([losses[step] for step in STORED_STEPS], expected, rtol=STORED_TOLERANCE[dtype])
+    assert losses[98] < losses[0]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
