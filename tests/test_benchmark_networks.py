@@ -68,6 +68,19 @@ def test_only_the_modes_asked_for(capsys):
     assert "a training step" in said and "inference" not in said
 
 
+def test_compiled_pytorch_trains_where_it_can():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(18, 3))
+    work = [(benchmark.MODES["training"], benchmark.networks.describe(net, (1, 8, 8), 4, "tiny"))]
+    libraries = ["fastconv", "torch_compile"]
+    report = benchmark.measure(work, threads=1, rounds=1, seconds=0.01, libraries=libraries)
+    (result,) = report.results
+    if "torch_compile" in result.times:
+        assert result.times["torch_compile"].form == "compile"
+    else:  # without torch the library is missing, without a C++ compiler it is left out; either way the reason is kept
+        assert {**report.missing, **result.left_out}["torch_compile"]
+    assert "fastconv" in result.times
+
+
 def test_what_has_no_classes_is_not_trained(capsys):
     assert cli.main(["bench", "conv 4 3; relu", "--input", "1x9x9", "--batch", "2", *QUICK]) == 0
     captured = capsys.readouterr()

@@ -48,8 +48,8 @@ MODES: dict[str, Mode] = {
         Mode(
             "training",
             ("network",),
-            ("torch",),
-            "an epoch of 20 batches: fastconv.training.fit, PyTorch",
+            ("torch", "torch_compile"),
+            "an epoch of 20 batches: fastconv.training.fit, PyTorch eager and compiled",
         ),
         Mode("scaling", ("conv2d",), ("fastconv-1-thread",), "fastconv's threads against one of them, on large layers"),
     )

@@ -8,7 +8,14 @@ from textwrap import fill
 from .modes import MODES
 from .report import OURS, Report
 
-_COLOURS = {OURS: "#c2410c", "torch": "#64748b", "onnxruntime": "#2563eb", "openvino": "#7c3aed", "scipy": "#0d9488"}
+_COLOURS = {
+    OURS: "#c2410c",
+    "torch": "#64748b",
+    "torch_compile": "#334155",
+    "onnxruntime": "#2563eb",
+    "openvino": "#7c3aed",
+    "scipy": "#0d9488",
+}
 _COLUMNS = 4
 
 

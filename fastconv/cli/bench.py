@@ -1,7 +1,8 @@
 """Time the named layers of real networks, beside each peer installed and under this machine's measured peak.
 
 PyTorch, ONNX Runtime (with the package onnx), OpenVINO and SciPy take part where they are installed: here, or in the
-environment whose interpreter --peers-python names.
+environment whose interpreter --peers-python names. A network's training is timed with torch.compile too, where there is
+a C++ compiler; compiling takes it a minute.
 """
 
 import importlib.util
@@ -52,7 +53,7 @@ def add_arguments(parser):
         "--seconds", metavar="S", type=number(above=0.0, below=60.0), default=0.15,
         help="that a library calls a layer in a round; the median counts (default: 0.15)",
     )  # fmt: skip
-    how.add_argument("--libraries", metavar="LIST", help="only these: fastconv,torch,onnxruntime,openvino,scipy")
+    how.add_argument("--libraries", metavar="LIST", help="only these: fastconv,torch,torch_compile,onnxruntime,...")
     how.add_argument("--peers-python", metavar="PATH", default=sys.executable, help="the peers' interpreter")
     how.add_argument("--peers-from", metavar="FILE", help="take the peers' times from an earlier run's report")
     out = parser.add_argument_group("what comes out")

@@ -17,6 +17,8 @@ import sys
 
 from . import calls, clock, problem
 
+LIBRARIES = ("fastconv", "torch", "torch_compile", "onnxruntime", "openvino", "scipy")
+
 
 class Worker:
     def __init__(self, library) -> None:
@@ -73,7 +75,7 @@ class Worker:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="fastconv.benchmark.worker")
-    parser.add_argument("--library", required=True, choices=["fastconv", "torch", "onnxruntime", "openvino", "scipy"])
+    parser.add_argument("--library", required=True, choices=LIBRARIES)
     parser.add_argument("--threads", type=int, required=True)
     args = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w", buffering=1)

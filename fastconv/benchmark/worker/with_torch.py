@@ -81,13 +81,31 @@ def _pool_backward(layer, input, grad_output):
 
 
 def network(told: dict, mode: str, dtype: str) -> dict:
-    net = torch.nn.Sequential(
-        *(_layer(*layer, held=held) for layer, held in zip(told["layers"], networks.weights(told, dtype), strict=True))
-    )
+    net = chain(told, dtype)
     if mode == "inference":
         net.eval()
         x = torch.from_numpy(networks.images(told, dtype))
         return {"eager": (lambda: net(x), lambda y: y.numpy(), x)}
+    return {"eager": training(told, net, loss_of(net, dtype))}
+
+
+def chain(told: dict, dtype: str) -> torch.nn.Sequential:
+    """The network's layers, with the weights that every library has."""
+    held = networks.weights(told, dtype)
+    return torch.nn.Sequential(*(_layer(*layer, held=held) for layer, held in zip(told["layers"], held, strict=True)))
+
+
+def loss_of(net: torch.nn.Sequential, dtype: str):
+    """The loss of a batch, as a function of its bytes and labels."""
+
+    def loss(images, labels):
+        return F.cross_entropy(net(images.to(getattr(torch, dtype)).div_(255)), labels)
+
+    return loss
+
+
+def training(told: dict, net: torch.nn.Sequential, loss_of):
+    """(function that trains for an epoch, None, what must be kept alive)."""
     images, labels = map(torch.from_numpy, networks.data_set(told))
     optimizer, batch = torch.optim.SGD(net.parameters(), networks.LEARNING_RATE), told["batch"]
 
@@ -97,15 +115,14 @@ def network(told: dict, mode: str, dtype: str) -> dict:
         with torch.enable_grad():
             for start in range(0, len(images), batch):
                 chosen = order[start : start + batch]
-                x = images[chosen].to(getattr(torch, dtype)).div_(255)
                 optimizer.zero_grad()
-                loss = F.cross_entropy(net(x), labels[chosen])
+                loss = loss_of(images[chosen], labels[chosen])
                 loss.backward()
                 optimizer.step()
                 loss_sum += loss.item() * len(chosen)
         return loss_sum
 
-    return {"eager": (epoch, None, (net, images, labels))}
+    return epoch, None, (net, images, labels)
 
 
 def _layer(kind, *sizes, held):
