@@ -108,6 +108,21 @@ FC_INLINE vec larger(vec a, vec b) {
 #endif
 }
 
+/* The same with a < b. */
+FC_INLINE vec smaller(vec a, vec b) {
+#if FC_AVX512 && FC_DOUBLE
+    return (vec)_mm512_min_pd((__m512d)a, (__m512d)b);
+#elif FC_AVX512
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#elif FC_AVX2 && FC_DOUBLE
+    return (vec)_mm256_min_pd((__m256d)a, (__m256d)b);
+#elif FC_AVX2
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return pick(FC_MASK(a < b), a, b);
+#endif
+}
+
 /* A set of lanes, in a mask register where there is one: from vectors of ones and zeros the compiler does not get there. */
 #if FC_AVX512 && FC_DOUBLE
 typedef __mmask8 lane_set;

@@ -3,15 +3,18 @@
  * be had at any time, by any thread, and the gradient asks for them again instead of keeping a mask. */
 #include "vector.h"
 
-/* Blocks that are computed side by side. A group of 4 * BLOCKS elements takes their first words, then their second, third and fourth. */
-enum { BLOCKS = 16, GROUP = 4 * BLOCKS };
+/* A group of 4 * BLOCKS elements takes its blocks' first words, then their second, third and fourth. GROUPS of them are drawn at once. */
+enum { BLOCKS = 16, GROUP = 4 * BLOCKS, GROUPS = 2, ROUNDS = 10 };
 
 static const uint32_t FACTOR_A = 0xD2511F53u, FACTOR_C = 0xCD9E8D57u, STEP_0 = 0x9E3779B9u, STEP_1 = 0xBB67AE85u;
 
-#if FC_VECTORS && defined(__SSE2__) /* one instruction gives whole products, of every other 32-bit lane: words stand there, with anything beside */
+/* One instruction gives whole products, of every other 32-bit lane: words stand there, with anything beside. */
+#if FC_VECTORS && defined(__SSE2__)
 #include <immintrin.h>
 
-enum { PAIRS = FC_BYTES / 8 };
+/* Each round waits for the products of the one before: so many vectors keep the multipliers busy meanwhile, also where that takes more
+ * registers than there are. */
+enum { PAIRS = FC_BYTES / 8, SIDE_BY_SIDE = 4 };
 typedef uint64_t pairs __attribute__((vector_size(FC_BYTES)));
 typedef uint32_t lanes32 __attribute__((vector_size(FC_BYTES)));
 
@@ -37,62 +40,81 @@ FC_INLINE void put_words(const pairs *x, uint32_t *words) {
     memcpy(words, &low, sizeof low);
 }
 
-static void philox(uint64_t first, uint64_t stream, uint64_t key, uint32_t *words) {
+typedef struct { pairs first, second; } round_keys;
+
+FC_INLINE void set_keys(uint64_t key, round_keys *keys) {
+    for (uint32_t round = 0; round < ROUNDS; round++)
+        keys[round].first = all((uint32_t)key + round * STEP_0), keys[round].second = all((uint32_t)(key >> 32) + round * STEP_1);
+}
+
+static void philox(uint64_t first, uint64_t stream, const round_keys *keys, uint32_t *words) {
     static const uint64_t count[8] = {0, 1, 2, 3, 4, 5, 6, 7};
-    for (int i = 0; i < BLOCKS; i += 2 * PAIRS) {
-        pairs a[2], b[2], c[2], d[2], key0 = all(key), key1 = all(key >> 32);
-        FC_UNROLL for (int v = 0; v < 2; v++) {
+    for (int i = 0; i < GROUPS * BLOCKS; i += SIDE_BY_SIDE * PAIRS) {
+        pairs a[SIDE_BY_SIDE], b[SIDE_BY_SIDE], c[SIDE_BY_SIDE], d[SIDE_BY_SIDE];
+        FC_UNROLL for (int v = 0; v < SIDE_BY_SIDE; v++) {
             memcpy(&a[v], count, sizeof a[v]);
-            a[v] += all((uint32_t)first + (uint32_t)(i + v * PAIRS)); /* first is a multiple of BLOCKS: no carry */
+            a[v] += all((uint32_t)first + (uint32_t)(i + v * PAIRS)); /* first is a multiple of GROUPS * BLOCKS: no carry */
             b[v] = all(first >> 32), c[v] = all((uint32_t)stream), d[v] = all(stream >> 32);
         }
-        for (int round = 0; round < 10; round++, key0 += all(STEP_0), key1 += all(STEP_1))
-            FC_UNROLL for (int v = 0; v < 2; v++) {
+        FC_UNROLL for (int round = 0; round < ROUNDS; round++)
+            FC_UNROLL for (int v = 0; v < SIDE_BY_SIDE; v++) {
                 const pairs of_a = product(a[v], all(FACTOR_A)), of_c = product(c[v], all(FACTOR_C));
-                a[v] = (of_c >> 32) ^ (b[v] ^ key0), b[v] = of_c;
-                c[v] = (of_a >> 32) ^ (d[v] ^ key1), d[v] = of_a;
+                a[v] = (of_c >> 32) ^ (b[v] ^ keys[round].first), b[v] = of_c;
+                c[v] = (of_a >> 32) ^ (d[v] ^ keys[round].second), d[v] = of_a;
             }
-        put_words(a, words + i), put_words(b, words + BLOCKS + i);
-        put_words(c, words + 2 * BLOCKS + i), put_words(d, words + 3 * BLOCKS + i);
+        FC_UNROLL for (int v = 0; v < SIDE_BY_SIDE; v += 2) {
+            const int block = i + v * PAIRS;
+            uint32_t *to = words + block / BLOCKS * GROUP + block % BLOCKS;
+            put_words(a + v, to), put_words(b + v, to + BLOCKS), put_words(c + v, to + 2 * BLOCKS), put_words(d + v, to + 3 * BLOCKS);
+        }
     }
 }
 #else
 FC_INLINE uint32_t high_half(uint32_t a, uint32_t b) { return (uint32_t)(((uint64_t)a * b) >> 32); }
 
-static void philox(uint64_t first, uint64_t stream, uint64_t key, uint32_t *words) {
-    uint32_t *a = words, *b = words + BLOCKS, *c = words + 2 * BLOCKS, *d = words + 3 * BLOCKS;
-    uint32_t key0 = (uint32_t)key, key1 = (uint32_t)(key >> 32);
-    for (int i = 0; i < BLOCKS; i++) {
-        a[i] = (uint32_t)first + (uint32_t)i;
-        b[i] = (uint32_t)(first >> 32);
-        c[i] = (uint32_t)stream;
-        d[i] = (uint32_t)(stream >> 32);
-    }
-    for (int round = 0; round < 10; round++) {
+typedef struct { uint32_t first, second; } round_keys;
+
+FC_INLINE void set_keys(uint64_t key, round_keys *keys) {
+    for (uint32_t round = 0; round < ROUNDS; round++)
+        keys[round].first = (uint32_t)key + round * STEP_0, keys[round].second = (uint32_t)(key >> 32) + round * STEP_1;
+}
+
+static void philox(uint64_t first, uint64_t stream, const round_keys *keys, uint32_t *words) {
+    for (int group = 0; group < GROUPS; group++, first += BLOCKS, words += GROUP) {
+        uint32_t *a = words, *b = words + BLOCKS, *c = words + 2 * BLOCKS, *d = words + 3 * BLOCKS;
         for (int i = 0; i < BLOCKS; i++) {
-            const uint32_t x = a[i], z = c[i];
-            a[i] = high_half(z, FACTOR_C) ^ b[i] ^ key0;
-            b[i] = z * FACTOR_C;
-            c[i] = high_half(x, FACTOR_A) ^ d[i] ^ key1;
-            d[i] = x * FACTOR_A;
+            a[i] = (uint32_t)first + (uint32_t)i;
+            b[i] = (uint32_t)(first >> 32);
+            c[i] = (uint32_t)stream;
+            d[i] = (uint32_t)(stream >> 32);
         }
-        key0 += STEP_0;
-        key1 += STEP_1;
+        for (int round = 0; round < ROUNDS; round++)
+            for (int i = 0; i < BLOCKS; i++) {
+                const uint32_t x = a[i], z = c[i];
+                a[i] = high_half(z, FACTOR_C) ^ b[i] ^ keys[round].first;
+                b[i] = z * FACTOR_C;
+                c[i] = high_half(x, FACTOR_A) ^ d[i] ^ keys[round].second;
+                d[i] = x * FACTOR_A;
+            }
     }
 }
 #endif
 
-/* first: the place of the first element in the whole array, a multiple of GROUP. Kept is where the random word is not below `threshold`. */
+/* first: the place of the first element in the whole array, a multiple of GROUPS * GROUP. Kept is where the random word is not below
+ * `threshold`. */
 void FC_NAME(dropout)(ptrdiff_t count, uint64_t first, uint64_t stream, uint64_t key, uint32_t threshold, double scale, const void *input,
                       void *output) {
+    enum { DRAWN = GROUPS * GROUP };
     const real *from = input;
     real *to = output;
     const real kept = (real)scale;
-    for (ptrdiff_t i = 0; i < count; i += GROUP) {
-        uint32_t words[GROUP];
-        philox((first + (uint64_t)i) / 4, stream, key, words);
-        if (count - i >= GROUP)
-            for (int j = 0; j < GROUP; j++) to[i + j] = from[i + j] * (words[j] < threshold ? 0 : kept);
+    round_keys keys[ROUNDS];
+    set_keys(key, keys);
+    for (ptrdiff_t i = 0; i < count; i += DRAWN) {
+        uint32_t words[DRAWN];
+        philox((first + (uint64_t)i) / 4, stream, keys, words);
+        if (count - i >= DRAWN)
+            for (int j = 0; j < DRAWN; j++) to[i + j] = from[i + j] * (words[j] < threshold ? 0 : kept);
         else
             for (ptrdiff_t j = 0; i + j < count; j++) to[i + j] = from[i + j] * (words[j] < threshold ? 0 : kept);
     }

@@ -6,16 +6,19 @@ FC_INLINE vec relu6(vec x) {
     return pick(FC_MASK(x > broadcast(6)), broadcast(6), x);
 }
 
-/* x Phi(x), and its derivative Phi(x) + x e^(-x^2/2) / sqrt(2 pi). */
+/* x Phi(x), as max(x, 0) - |x| Phi(-|x|); infinity keeps out of the second term, where it would be times zero, -infinity does not. */
 FC_INLINE vec gelu(vec x) {
-    vec bell;
-    return x * normal_below(x, &bell);
+    vec ratio;
+    const vec bell = normal_bell(x, &ratio), size = magnitude(smaller(broadcast(BELL_END), x));
+    return larger(broadcast((real)-0.0), x) - bell * (size * ratio) * broadcast(SMALL);
 }
 
+/* Its derivative Phi(x) + x e^(-x^2/2) / sqrt(2 pi), which is 1 less that of -x. */
 FC_INLINE vec gelu_slope(vec x) {
-    vec bell;
-    const vec below = normal_below(x, &bell);
-    return below + x * (bell * broadcast((real)0.3989422804014326779));
+    vec ratio;
+    const vec bell = normal_bell(x, &ratio);
+    const vec below = bell * (ratio - magnitude(x) * broadcast((real)0.3989422804014326779)) * broadcast(SMALL);
+    return pick(FC_MASK(x < broadcast(0)), below, broadcast(1) - below);
 }
 
 /* The form with tanh: (1 + tanh u) / 2 is sigmoid(2 u), and 2 u = sqrt(8 / pi) (x + 0.044715 x^3). */
@@ -30,11 +33,11 @@ FC_INLINE vec gelu_tanh_slope(vec x) {
     return share + x * share * rest * steepness;
 }
 
-/* x sigmoid(x), which is no denormal yet where the sigmoid is one or nothing: what makes it small is multiplied last. */
+/* x sigmoid(x), which is no denormal yet where the sigmoid is one or nothing: what makes it small is multiplied last. Where the fall ends
+ * the sigmoid has long been one. */
 FC_INLINE vec silu(vec x) {
-    const mask negative = FC_MASK(x < broadcast(0));
-    const vec e = exponential_raised(with_sign(magnitude(x), broadcast(-1))), one = broadcast(1);
-    return x * (pick(negative, e, one) / (one + e * broadcast(SMALL))) * pick(negative, broadcast(SMALL), one);
+    const vec raised = x / (broadcast(SMALL) + fall(larger(broadcast(FALL_LOW), x)));
+    return pick(FC_MASK(x > broadcast(FALL_HIGH)), x, raised * broadcast(SMALL));
 }
 
 FC_INLINE vec silu_slope(vec x) {

@@ -5,7 +5,7 @@
 
 enum { MAX_COLUMNS = 32 }; /* vectors of columns that are worked on at once */
 
-FC_INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+FC_INLINE ptrdiff_t fewer(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 FC_INLINE real row_top(ptrdiff_t count, const real *row) {
     vec best = broadcast(-(real)INFINITY);
@@ -25,7 +25,7 @@ void FC_NAME(softmax_row)(int logarithmic, ptrdiff_t count, const void *input, v
     const vec top = broadcast(row_top(count, from));
     exact_sum total = {broadcast(0), broadcast(0)};
     for (ptrdiff_t start = 0; start < count; start += BLOCK * VL) {
-        const ptrdiff_t stop = smaller(count, start + BLOCK * VL);
+        const ptrdiff_t stop = fewer(count, start + BLOCK * VL);
         vec sum = broadcast(0);
         for (ptrdiff_t i = start; i < stop; i += VL) {
             const vec term = exponential(take_or(from + i, count - i, -(real)INFINITY) - top);
@@ -49,7 +49,7 @@ void FC_NAME(softmax_row_backward)(int logarithmic, ptrdiff_t count, const void 
     real *to = output;
     vec total = broadcast(0);
     for (ptrdiff_t start = 0; start < count; start += BLOCK * VL) {
-        const ptrdiff_t stop = smaller(count, start + BLOCK * VL);
+        const ptrdiff_t stop = fewer(count, start + BLOCK * VL);
         vec sum = broadcast(0);
         for (ptrdiff_t i = start; i < stop; i += VL) {
             const vec slope = take(g + i, count - i);
@@ -78,7 +78,7 @@ FC_INLINE void columns_forward(int logarithmic, int whole, ptrdiff_t n, ptrdiff_
         for (ptrdiff_t j = 0; j < vectors; j++) top[j] = larger(take(from + k * step + j * VL, LEFT), top[j]);
     for (ptrdiff_t start = 0; start < n; start += BLOCK) {
         for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
-        for (ptrdiff_t k = start; k < smaller(n, start + BLOCK); k++)
+        for (ptrdiff_t k = start; k < fewer(n, start + BLOCK); k++)
             for (ptrdiff_t j = 0; j < vectors; j++) {
                 const vec term = exponential(take(from + k * step + j * VL, LEFT) - top[j]);
                 if (!logarithmic) give(to + k * output_step + j * VL, term, LEFT);
@@ -103,7 +103,7 @@ FC_INLINE void columns_backward(int logarithmic, int whole, ptrdiff_t n, ptrdiff
     for (ptrdiff_t j = 0; j < vectors; j++) total[j] = broadcast(0);
     for (ptrdiff_t start = 0; start < n; start += BLOCK) {
         for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
-        for (ptrdiff_t k = start; k < smaller(n, start + BLOCK); k++)
+        for (ptrdiff_t k = start; k < fewer(n, start + BLOCK); k++)
             for (ptrdiff_t j = 0; j < vectors; j++) {
                 const ptrdiff_t at = k * step + j * VL, left = LEFT;
                 sum[j] += logarithmic ? take(g + at, left) : take(g + at, left) * take(y + at, left);
@@ -121,7 +121,7 @@ FC_INLINE void columns_backward(int logarithmic, int whole, ptrdiff_t n, ptrdiff
 void FC_NAME(softmax_columns)(int logarithmic, ptrdiff_t n, ptrdiff_t columns, const void *input, ptrdiff_t step, void *output,
                               ptrdiff_t output_step) {
     for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL) {
-        const ptrdiff_t here = smaller(columns - j, MAX_COLUMNS * VL);
+        const ptrdiff_t here = fewer(columns - j, MAX_COLUMNS * VL);
         const real *from = (const real *)input + j;
         real *to = (real *)output + j;
         if (here % VL) columns_forward(logarithmic, 0, n, here, from, step, to, output_step);
@@ -132,7 +132,7 @@ void FC_NAME(softmax_columns)(int logarithmic, ptrdiff_t n, ptrdiff_t columns, c
 void FC_NAME(softmax_columns_backward)(int logarithmic, ptrdiff_t n, ptrdiff_t columns, ptrdiff_t step, const void *gradient,
                                        const void *value, void *output) {
     for (ptrdiff_t j = 0; j < columns; j += MAX_COLUMNS * VL) {
-        const ptrdiff_t here = smaller(columns - j, MAX_COLUMNS * VL);
+        const ptrdiff_t here = fewer(columns - j, MAX_COLUMNS * VL);
         const real *g = (const real *)gradient + j, *y = (const real *)value + j;
         real *to = (real *)output + j;
         if (here % VL) columns_backward(logarithmic, 0, n, here, step, g, y, to);
