@@ -258,6 +258,46 @@ class TestBroken:
         rewrite(saved[0], lambda members: members.update({"net.1.weight.npy": content}))
         self.refused(saved[0])
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"{'descr': '<f4', 'fortran_order': False}",
+            b"{'descr': '<f4', 'shape': (4, 6), 'shape': (4, 6)}",
+            b"{'descr': '<f4', 'fortran_order': False, 'shape': (4, 6), 'more': 1}",
+            b"{'descr': '<f4', 'fortran_order': False, 'shape': (4 6)}",
+            b"{'descr': '<f4', 'fortran_order': False, 'shape': ((4, 6))}",
+            b"{'descr': '<f4', 'fortran_order': False, 'shape': (2 * 2, 6)}",
+            b"{'descr': '<f4', 'fortran_order': 0, 'shape': (4, 6)}",
+            b"{'descr': '<f4,', 'fortran_order': False, 'shape': (4, 6)}",
+            b"{'descr': '<f\xff', 'fortran_order': False, 'shape': (4, 6)}",
+            b"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4, 6)}",
+        ],
+    )
+    def test_headers_that_no_array_has(self, saved, text):
+        self.replace(saved[0], text)
+        self.refused(saved[0])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"{'descr': '<f4', 'fortran_order': False, 'shape': (4, 6), }      \n",
+            b"{'descr':'<f4','fortran_order':False,'shape':(4,6)}",
+            b"{ 'shape': (4, 6,), 'descr': '<f4', 'fortran_order': False }\n",
+        ],
+    )
+    def test_headers_of_other_writers(self, saved, text):
+        """The format lets the three stand in any order."""
+        path, net, optimizer = saved
+        self.replace(path, text)
+        Checkpoint(path).restore(net, optimizer)
+        np.testing.assert_array_equal(net[1].weight, np.arange(24).reshape(4, 6))
+
+    @staticmethod
+    def replace(path, header):
+        start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+        content = start + header + np.arange(24, dtype="<f4").tobytes()
+        rewrite(path, lambda members: members.update({"net.1.weight.npy": content}))
+
     def test_a_zip_bomb_costs_no_memory(self, saved):
         path = saved[0]
         content = npy(np.zeros((1, 1), np.float32), shape=(4, 6)) + bytes(100_000_000)

@@ -20,10 +20,14 @@ from fastconv.training.errors import CheckpointError
 HEADER_LIMIT = 4096  # bytes of a .npy header
 DIRECTORY_LIMIT = 4 << 20  # bytes of an archive's directory, which zipfile makes objects of eight times that size
 
-# {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
-_PLAIN = re.compile(rb"\{[\w\s'<>|=,:]*\([\d\s,]*\)[\w\s'<>|=,:]*\}\s*")
+# {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }, the three in any order
+_HEADER = re.compile(
+    rb"\{\s*(?:"
+    rb"(?:'descr':\s*'([<>|=]?[biufcSUVO]\d*)'|'fortran_order':\s*(True|False)|'shape':\s*\(([\d\s,]*)\))"
+    rb",?\s*){3}\}\s*"
+)
 
-# What zipfile, NumPy's header parser and json raise on bytes that are not theirs
+# What zipfile, NumPy and json raise on bytes that are not theirs
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -32,7 +36,6 @@ _BROKEN = (
     EOFError,
     ValueError,
     TypeError,
-    SyntaxError,
     KeyError,
     AttributeError,
     IndexError,
@@ -122,7 +125,8 @@ def _read(archive, info, dtype, shape, limit):
 def _header(member, name):
     """(shape, whether in Fortran order, dtype).
 
-    NumPy's parser is Python's, which would say of operators nested too deeply that there is no memory.
+    NumPy reads a header as a piece of Python. Python's parser says of operators nested too deeply that there is no
+    memory, and where there is none it may end without any exception (python/cpython#150207).
     """
     start = member.read(10)
     version = np.lib.format.read_magic(io.BytesIO(start))
@@ -130,6 +134,8 @@ def _header(member, name):
         raise CheckpointError(f"member {name!r} has .npy version {version}, expected (1, 0)")
     (length,) = struct.unpack("<H", start[8:])
     text = member.read(min(length, HEADER_LIMIT + 1))
-    if length > HEADER_LIMIT or not _PLAIN.fullmatch(text):
+    found = _HEADER.fullmatch(text)
+    if length > HEADER_LIMIT or not found or None in found.groups():
         raise CheckpointError(f"member {name!r} has a header that no plain array has")
-    return np.lib.format.read_array_header_1_0(io.BytesIO(start[8:] + text), max_header_size=HEADER_LIMIT)
+    descr, fortran, shape = (group.decode() for group in found.groups())
+    return tuple(int(length) for length in shape.split(",") if length.strip()), fortran == "True", np.dtype(descr)
