@@ -27,7 +27,7 @@ MAX_DIMENSIONS = 4
 # Deflate could grow by a factor of 1,032; images do by 5 or 10. A compressed file is believed up to the first number of
 # bytes, or up to the second for each of its own.
 COMPRESSED_ROOM, COMPRESSED_RATIO = 64 << 20, 20
-PIECE = 1 << 20
+FIRST_PIECE, LARGEST_PIECE = 1 << 16, 1 << 20
 
 
 def read_idx(path, dimensions=None):
@@ -77,8 +77,9 @@ def _read(file, path, dimensions, room, exact):
     if header_size + size > room:
         raise DataError(f"{claim}, more than a compressed file of its size is trusted with")
     values = bytearray()
-    while len(values) < size:  # grows with what is really there
-        piece = file.read(min(PIECE, size - len(values)))
+    while len(values) < size:  # grows with what is really there: gzip takes twice the memory that it is asked to fill
+        wanted = min(max(FIRST_PIECE, len(values)), LARGEST_PIECE)
+        piece = file.read(min(wanted, size - len(values)))
         if not piece:
             raise DataError(f"{claim}, the file has {len(values):,}")
         values += piece
