@@ -1,6 +1,4 @@
-/* malloc and its relatives, one of which fails on demand. Built and preloaded by test_allocation.py:
- *
- *     cc -O1 -shared -fPIC failing_malloc.c -o failing_malloc.so -ldl
+/* malloc and its relatives, one of which fails on demand. Built (compiled.py) and preloaded by test_allocation.py.
  *
  * What the OpenMP runtime asks for never fails, for it ends the process then, and nobody in the process can help it. */
 #define _GNU_SOURCE

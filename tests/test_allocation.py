@@ -6,15 +6,10 @@ A library of ours stands before the system's malloc and the drivers' own allocat
 
 import os
 import platform
-import shutil
-import subprocess
-import sysconfig
-from pathlib import Path
 
+import compiled
 import process
 import pytest
-
-HERE = Path(__file__).parent
 
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc" or "LD_PRELOAD" in os.environ, reason="needs to stand before glibc's malloc"
@@ -205,14 +200,7 @@ print(tried)
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
-    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
-    command = next((words for words in (compiler.split(), ["cc"], ["gcc"]) if shutil.which(words[0])), None)
-    if command is None:
-        pytest.skip("no C compiler")
-    library = tmp_path_factory.mktemp("shim") / "failing_malloc.so"
-    source = str(HERE / "failing_malloc.c")
-    subprocess.run([*command, "-O1", "-shared", "-fPIC", source, "-o", str(library), "-ldl"], check=True)
-    return library
+    return compiled.library("failing_malloc.c", tmp_path_factory.mktemp("shim"))
 
 
 @pytest.mark.parametrize(
