@@ -232,7 +232,7 @@ class SourceDistribution(sdist):
     """With all that the tests and benchmarks need; setuptools itself takes the tests/test*.py alone."""
 
     def make_release_tree(self, base_dir, files):
-        patterns = ("CHANGELOG.md", ".ci/*", "bench/*.py", "tests/*.py")
+        patterns = ("CHANGELOG.md", ".ci/*", "bench/*.py", "tests/**/*.py", "tests/**/*.txt", "tests/*.c")
         more = (str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
         super().make_release_tree(base_dir, sorted({*files, *more}))
 
