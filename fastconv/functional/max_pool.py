@@ -147,9 +147,13 @@ def max_pool1d_backward(
     """
     gy = args.floats(grad_output, "grad_output")
     sizes = args.shape(input_shape, "input_shape", (2, 3))
-    shape, _ = args.pool1d(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
+    shape, geometry = args.pool1d(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
     args.same_shape(gy, "grad_output", shape, "the forward's output")
-    return max_backward(gy, indices, sizes, 1)
+    at = args.plane_indices(indices, shape)
+    grad_input = np.empty(sizes, gy.dtype)
+    if gy.size and not gradients.max_pool1d_backward(args.contiguous(gy), at, grad_input, *geometry):
+        raise args.plane_indices_error(at, sizes[-1])
+    return grad_input
 
 
 def max_pool2d_backward(

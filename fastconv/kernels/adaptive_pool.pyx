@@ -1,5 +1,6 @@
 """Adaptive pooling in one, two and three dimensions, forward, and the mean's gradient. A signal is a volume of one row, an image one of
-one plane. A task is a row of outputs (forward) or the rows of the input that one plane has (backward): each is written by one thread."""
+one plane. A task is a row of outputs (forward) or a block of planes of the input, or of one plane's rows (backward): each is written by
+one thread."""
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
@@ -21,7 +22,7 @@ cdef struct Adaptive:
     Windows depth, rows, columns
     Py_ssize_t *tables
     Py_ssize_t a_thread        # bytes of workspace
-    Py_ssize_t row_blocks, block_rows
+    Py_ssize_t depth_blocks, block_depth, row_blocks, block_rows
 
 
 cdef inline Py_ssize_t window_first(Py_ssize_t i, Py_ssize_t size, Py_ssize_t count) noexcept nogil:
@@ -97,18 +98,18 @@ cdef int adaptive_forward(Adaptive *job, const char *input, char *output, int64_
     return 0
 
 
-cdef void spread_block(const Adaptive *job, Py_ssize_t task, const char *gradient, char *image, char *share) noexcept nogil:
-    """A block of rows of one plane: the shares of the rows of windows that reach each, then of the columns. Rows in the same windows
-    are alike."""
-    cdef Py_ssize_t plane = task // job.row_blocks, h0 = task % job.row_blocks * job.block_rows
-    cdef Py_ssize_t h1 = min(h0 + job.block_rows, job.H), OH = job.rows.count, OW = job.columns.count
-    cdef Py_ssize_t d = plane % job.D, volume = plane // job.D, h, i, od, first, stop, first_before = -1, stop_before = -1, height
+cdef void spread_rows(const Adaptive *job, Py_ssize_t volume, Py_ssize_t d, Py_ssize_t h0, Py_ssize_t h1, const char *gradient,
+                      char *image, char *share) noexcept nogil:
+    """Rows of one plane, the first of them at `image`: the shares of the rows of windows that reach each, then of the columns. Rows in
+    the same windows are alike."""
+    cdef Py_ssize_t OH = job.rows.count, OW = job.columns.count
+    cdef Py_ssize_t h, i, od, first, stop, first_before = -1, stop_before = -1, height
     cdef bint more
     cdef char *row
     for h in range(h0, h1):
         # The windows that reach an element lie as the elements of a window do, with the two sizes exchanged.
         first, stop = window_first(h, OH, job.H), window_stop(h, OH, job.H)
-        row = image + (plane * job.H + h) * job.W * job.itemsize
+        row = image + (h - h0) * job.W * job.itemsize
         if first == first_before and stop == stop_before:
             memcpy(row, row - job.W * job.itemsize, job.W * job.itemsize)
             continue
@@ -123,18 +124,40 @@ cdef void spread_block(const Adaptive *job, Py_ssize_t task, const char *gradien
         first_before, stop_before = first, stop
 
 
+cdef void spread_block(const Adaptive *job, Py_ssize_t task, const char *gradient, char *image, char *share) noexcept nogil:
+    """A block of rows of a block of planes. Planes in the same windows are alike."""
+    cdef Py_ssize_t h0 = task % job.row_blocks * job.block_rows, h1 = min(h0 + job.block_rows, job.H)
+    cdef Py_ssize_t d0 = task // job.row_blocks % job.depth_blocks * job.block_depth, d1 = min(d0 + job.block_depth, job.D)
+    cdef Py_ssize_t volume = task // (job.row_blocks * job.depth_blocks), plane = job.H * job.W * job.itemsize
+    cdef Py_ssize_t d, first, stop, first_before = -1, stop_before = -1
+    cdef char *rows
+    for d in range(d0, d1):
+        first, stop = window_first(d, job.depth.count, job.D), window_stop(d, job.depth.count, job.D)
+        rows = image + (volume * job.D + d) * plane + h0 * job.W * job.itemsize
+        if first == first_before and stop == stop_before:
+            memcpy(rows, rows - plane, (h1 - h0) * job.W * job.itemsize)
+        else:
+            spread_rows(job, volume, d, h0, h1, gradient, rows, share)
+        first_before, stop_before = first, stop
+
+
 cdef int adaptive_backward(Adaptive *job, const char *gradient, char *image) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Py_ssize_t task, tasks
     cdef double elements = <double> job.D * job.H * job.W + <double> job.depth.count * job.rows.count * job.columns.count
     cdef unsigned int mode = 0
     cdef int threads = threads_for(job.volumes * elements)
+    cdef Py_ssize_t wanted = 4 * threads
     cdef char *workspace
-    # Few planes are cut, so that there is something for each thread; what a row holds does not depend on it.
-    job.row_blocks = 1 if job.volumes * job.D >= 4 * threads else min(job.H, 4 * threads)
+    # Few volumes are cut into planes, and few planes into rows, so that there is something for each thread; what a row holds does not
+    # depend on it.
+    job.depth_blocks = min(job.D, (wanted + job.volumes - 1) // job.volumes)
+    job.block_depth = (job.D + job.depth_blocks - 1) // job.depth_blocks
+    job.depth_blocks = (job.D + job.block_depth - 1) // job.block_depth
+    job.row_blocks = 1 if job.volumes * job.D >= wanted else min(job.H, wanted)
     job.block_rows = (job.H + job.row_blocks - 1) // job.row_blocks
     job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
-    tasks = job.volumes * job.D * job.row_blocks
+    tasks = job.volumes * job.depth_blocks * job.row_blocks
     job.a_thread = (job.columns.count * job.itemsize + 63) // 64 * 64
     threads = <int> min(threads, tasks)
     workspace = <char *> allocate(threads * job.a_thread)

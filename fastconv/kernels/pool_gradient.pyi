@@ -1,5 +1,8 @@
 from numpy import ndarray
 
+def max_pool1d_backward(
+    grad_output: ndarray, indices: ndarray, grad_input: ndarray, kernel: int, stride: int, pad: int, dil: int
+) -> bool: ...
 def max_pool2d_backward(
     grad_output: ndarray,
     indices: ndarray,

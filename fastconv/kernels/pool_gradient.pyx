@@ -1,5 +1,5 @@
 """The gradients of max and average pooling of signals and images. A task is a plane (maximum: no two threads write to one) or a block of
-rows of the image (mean: each pixel adds up the windows that reach it). Of other maxima than images': `unpool.pyx`."""
+rows of the image (mean: each pixel adds up the windows that reach it). Of a volume's maxima: `unpool.pyx`."""
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t
 
@@ -12,7 +12,7 @@ from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release,
 
 cdef bint max_plane(const Pool *job, bint apart, Py_ssize_t plane, const char *gradient, const int64_t *indices,
                     char *image) noexcept nogil:
-    """The gradient of one plane; False where an index lies outside of it. apart: windows of 2 x 2 side by side."""
+    """The gradient of one plane; False where an index lies outside of it. apart: windows of 2 x 2 (or 2, of a signal) side by side."""
     cdef Py_ssize_t pooled = job.OH * job.OW, pixels = job.H * job.W
     gradient, indices, image = gradient + plane * pooled * job.itemsize, indices + plane * pooled, image + plane * pixels * job.itemsize
     if apart and job.kernel.max_gradient(job.OH, job.OW, gradient, indices, job.H, job.W, image):
@@ -27,8 +27,8 @@ cdef bint max_backward(const Pool *job, const char *gradient, const int64_t *ind
     cdef Py_ssize_t plane
     cdef int threads = threads_for(<double> job.planes * job.H * job.W), wrong = 0
     cdef unsigned int mode = 0
-    cdef bint apart = (job.square and job.KH == 2 and job.stride_h == 2 and job.pad_h == 0 and job.pad_w == 0
-                       and 2 * job.OH <= job.H and 2 * job.OW <= job.W)
+    cdef bint pairs = job.direct and job.KW == 2 and job.stride_w == 2 and job.pad_w == 0 and 2 * job.OW <= job.W
+    cdef bint apart = pairs and (job.H == 1 if job.KH == 1 else job.square and job.pad_h == 0 and 2 * job.OH <= job.H)
     if threads == 1:
         for plane in range(job.planes):
             wrong |= not max_plane(job, apart, plane, gradient, indices, image)
@@ -39,6 +39,24 @@ cdef bint max_backward(const Pool *job, const char *gradient, const int64_t *ind
                 wrong |= not max_plane(job, apart, plane, gradient, indices, image)
             leave_team(mode)
     return wrong == 0
+
+
+def max_pool1d_backward(grad_output, indices, grad_input, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t pad, Py_ssize_t dil):
+    """False where an index lies outside of the signal; the gradient is then unfinished."""
+    cdef Array g, i, x
+    cdef Pool job
+    cdef bint inside
+    cdef unsigned int mode = 0
+    view(grad_output, &g)
+    view(indices, &i)
+    view(grad_input, &x, True)
+    pool_start(&job, MAXIMUM, x.itemsize, 1, kernel, stride, stride, 0, pad, 1, dil)
+    pool_sizes(&job, x.size // x.shape[x.ndim - 1], 1, x.shape[x.ndim - 1], 1, g.shape[g.ndim - 1])
+    with nogil:
+        mode = enter_team()
+        inside = max_backward(&job, g.data, <int64_t *> i.data, x.data)
+        leave_team(mode)
+    return bool(inside)
 
 
 def max_pool2d_backward(grad_output, indices, grad_input, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,

@@ -110,7 +110,8 @@ cdef void pool_slab(const Pool *job, const char *plane, Py_ssize_t row0, Py_ssiz
         base = slab + i * job.columns.pitch * itemsize
         row = output + i * job.OW * itemsize
         if job.operation != MAXIMUM:
-            kernel.mean_taps(columns, taps, base, offsets, divisors, get_number(job, job.factors, row0 + i) if divisors != NULL else 1, row)
+            kernel.mean_taps(columns, job.KH, job.KW, base, offsets, divisors,
+                             get_number(job, job.factors, row0 + i) if divisors != NULL else 1, row)
         elif indices == NULL:
             kernel.max_taps(columns, taps, base, offsets, row)
         else:

@@ -97,7 +97,7 @@ cdef extern from "registry.h" nogil:
         void (*max_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil
         void (*argmax_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, Py_ssize_t,
                             Py_ssize_t, Py_ssize_t, void *, int64_t *) noexcept nogil
-        void (*mean_taps)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
+        void (*mean_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, double, void *) noexcept nogil
         void (*share_row)(Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
         int (*scatter_add)(Py_ssize_t, const void *, const int64_t *, Py_ssize_t, void *) noexcept nogil
         void (*merge_max)(Py_ssize_t, const void *, const int64_t *, int64_t, int, void *, int64_t *) noexcept nogil

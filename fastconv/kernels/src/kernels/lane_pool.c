@@ -50,10 +50,14 @@ void FC_NAME(lane_maximum)(const fc_lane_windows *w, const void *source, void *o
     }
 }
 
+/* Each row of the window, then the rows, as a plane is pooled. */
 FC_INLINE vec sum_of(const fc_lane_windows *w, const real *source, ptrdiff_t x0, ptrdiff_t rows, columns_of c) {
     vec total = broadcast(0);
-    for (ptrdiff_t kh = 0; kh < rows; kh++)
-        for (ptrdiff_t kw = c.first; kw < c.stop; kw++) total += tap(w, source, x0, kh, kw);
+    for (ptrdiff_t kh = 0; kh < rows; kh++) {
+        vec row = broadcast(0);
+        for (ptrdiff_t kw = c.first; kw < c.stop; kw++) row += tap(w, source, x0, kh, kw);
+        total += row;
+    }
     return total;
 }
 

@@ -52,15 +52,19 @@ void FC_NAME(argmax_taps)(ptrdiff_t count, ptrdiff_t taps, const void *slab, con
     }
 }
 
-/* output[i] = the sum of the taps over factor * divisors[i] (divisors NULL: over factor). */
-void FC_NAME(mean_taps)(ptrdiff_t count, ptrdiff_t taps, const void *slab, const ptrdiff_t *offsets, const void *divisors, double factor,
-                        void *output) {
+/* output[i] = the sum of the taps over factor * divisors[i] (divisors NULL: over factor). Each row of KW taps is summed, then the rows. */
+void FC_NAME(mean_taps)(ptrdiff_t count, ptrdiff_t KH, ptrdiff_t KW, const void *slab, const ptrdiff_t *offsets, const void *divisors,
+                        double factor, void *output) {
     const vec scale = broadcast((real)factor);
     for (ptrdiff_t i = 0; i < count; i += VL) {
         const real *column = (const real *)slab + i;
         const ptrdiff_t lanes = count - i < VL ? count - i : VL;
         vec total = broadcast(0);
-        for (ptrdiff_t t = 0; t < taps; t++) total += load(column + offsets[t]);
+        for (ptrdiff_t kh = 0; kh < KH; kh++) {
+            vec row = broadcast(0);
+            for (ptrdiff_t kw = 0; kw < KW; kw++) row += load(column + offsets[kh * KW + kw]);
+            total += row;
+        }
         if (divisors) total /= scale * load((const real *)divisors + i);
         else total /= scale;
         if (lanes == VL) store((real *)output + i, total);

@@ -114,23 +114,31 @@ FC_INLINE int argmaximum_strip(const int stride, const int KW, const int whole, 
     return careful || !any(doubt, lanes);
 }
 
+/* The sum of the taps in one row of the plane; zero outside of it. */
+FC_INLINE vec row_sum(const int stride, const int KW, const int whole, const plane_of *t, const row_span *span, ptrdiff_t y) {
+    if (y < 0 || y >= t->H) return broadcast(0);
+    vec pixels[MOST_TAPS], total;
+    load_row(stride, KW, whole, t->source + y * t->W, span, 0, pixels);
+    FC_UNROLL for (int kw = 0; kw < KW; kw++) total = kw ? total + pixels[kw] : pixels[0];
+    return total;
+}
+
+/* Each row of a window is summed, then the rows: square windows at stride 1 share the sums of their rows. */
 FC_INLINE void mean_strip(const int stride, const int KW, const int whole, const plane_of *t, const row_span *span, ptrdiff_t column) {
     const ptrdiff_t lanes = t->columns - column < VL ? t->columns - column : VL;
-    vec divisors = broadcast(1);
+    const int square = stride == 1 && t->KH == KW;
+    vec divisors = broadcast(1), rows[MOST_TAPS];
     if (t->factors) divisors = lanes == VL ? load(t->divisors + column) : load_part(t->divisors + column, lanes);
+    FC_UNROLL for (int kh = 1; kh < KW; kh++) rows[kh] = square ? row_sum(1, KW, whole, t, span, t->top + kh - 1) : broadcast(0);
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const ptrdiff_t y = t->top + r * stride;
-        vec total = broadcast(0), pixels[MOST_TAPS];
-        if (stride == 1 && t->KH == KW && y >= 0 && y + KW <= t->H) { /* nearly all: nothing to count */
-            FC_UNROLL for (int kh = 0; kh < KW; kh++) {
-                load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, 0, pixels);
-                FC_UNROLL for (int kw = 0; kw < KW; kw++) total += pixels[kw];
-            }
+        vec total = broadcast(0);
+        if (square) {
+            FC_UNROLL for (int kh = 1; kh < KW; kh++) rows[kh - 1] = rows[kh];
+            rows[KW - 1] = row_sum(1, KW, whole, t, span, y + KW - 1);
+            FC_UNROLL for (int kh = 0; kh < KW; kh++) total += rows[kh];
         } else {
-            for (ptrdiff_t kh = y < 0 ? -y : 0; kh < t->KH && y + kh < t->H; kh++) {
-                load_row(stride, KW, whole, t->source + (y + kh) * t->W, span, 0, pixels);
-                FC_UNROLL for (int kw = 0; kw < KW; kw++) total += pixels[kw];
-            }
+            for (ptrdiff_t kh = 0; kh < t->KH; kh++) total += row_sum(stride, KW, whole, t, span, y + kh);
         }
         if (t->factors) total /= divisors * broadcast(t->factors[r]);
         put(total, t->output + r * t->columns + column, lanes);
