@@ -159,6 +159,34 @@ def test_awkward(name, dtype, rng, threads):
     assert_same_bits(maximum(turned, **options), maximum(turned.copy(), **options))
 
 
+def scattered(gy, indices, length):
+    """What max_pool1d_backward must be, to the bit: zeros, and the gradients added in the windows' order."""
+    signals = gy.size // gy.shape[-1]
+    flat = np.zeros((signals, length), gy.dtype)
+    np.add.at(flat, (np.arange(signals)[:, None], indices.reshape(signals, -1)), gy.reshape(signals, -1))
+    return flat.reshape(*gy.shape[:-1], length)
+
+
+@pytest.mark.parametrize("length", [2, 3, 30, 31, 32, 33, 34, 63, 64, 65, 96, 1001])
+def test_pairs_along_a_signal_give_their_gradient_back(length, dtype, rng):
+    """Also where an index points out of its own window; no zero is negative."""
+    x = images(rng, (2, 3, length), dtype, "non-finite")
+    y, indices = fc.max_pool1d(x, 2, return_indices=True)
+    gy = rng.standard_normal(y.shape).astype(dtype)
+    gy[rng.random(y.shape) < 0.3] = -0.0
+    assert_same_bits(F.max_pool1d_backward(gy, indices, x.shape, 2), scattered(gy, indices, length))
+    windows = y.shape[-1]
+    for window in {0, 1 % windows, windows // 2, windows - 1}:
+        for target in {0, 1, length // 2, length - 1}:
+            foreign = indices.copy()
+            foreign[1, 1, window] = target
+            assert_same_bits(F.max_pool1d_backward(gy, foreign, x.shape, 2), scattered(gy, foreign, length))
+        for wrong in (-1, length, int(indices[1, 1, window]) + 2**32, -(2**63)):
+            foreign[1, 1, window] = wrong
+            with pytest.raises(ValueError, match=f"^indices must lie between 0 and {length - 1}, inside the plane, got "):
+                F.max_pool1d_backward(gy, foreign, x.shape, 2)
+
+
 @pytest.mark.parametrize("width", [*range(3, 20), 31, 32, 33, 63, 64, 65])
 def test_a_nan_in_every_lane_wins(width, dtype, rng):
     """In every lane and every tail, with numbers on both sides of it."""

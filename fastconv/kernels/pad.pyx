@@ -47,6 +47,21 @@ cdef Py_ssize_t place(const Axis *axis, int mode, Py_ssize_t at) noexcept nogil:
     return 0 if i < 0 else axis.size - 1
 
 
+cdef Py_ssize_t places_alike(const Axis *axis, int mode, Py_ssize_t at, Py_ssize_t *step) noexcept nogil:
+    """How many elements from `at` on, at least, come from places that are `step` apart each, or are all fillers (from one side of it)."""
+    cdef Py_ssize_t i = at - axis.low, first = 0, last = axis.size
+    step[0] = 1
+    if mode == CIRCULAR:         # what is cropped is not repeated
+        first, last = max(-axis.low, 0), axis.size + min(axis.high, 0)
+    elif i < 0 or i >= last:     # beside the image
+        step[0] = -1 if mode == REFLECT else 0
+    if i < first:
+        last = first
+    elif i >= last:
+        last = axis.padded - axis.low
+    return min(last, axis.padded - axis.low) - i
+
+
 cdef int origins(const Axis *axis, int mode, Py_ssize_t i, Range *ranges) noexcept nogil:
     """The elements of the padded axis that come from the image's element i, as ranges; returns how many."""
     cdef Py_ssize_t at = i + axis.low, length
@@ -94,23 +109,19 @@ cdef Py_ssize_t outer_start(const Pad *job, Py_ssize_t rest) noexcept nogil:
 
 
 cdef void pad_some(const Pad *job, Py_ssize_t first, const char *source, char *target) noexcept nogil:
-    cdef Py_ssize_t starts[LINES]
+    """Some lines, in runs of those whose origins lie evenly: what is looked up for each line takes as long as copying a short one."""
     cdef const Axis *rows = &job.axis[max(job.axes - 2, 0)]
-    cdef Py_ssize_t k, at, row, rest, outer, lines = min(LINES, job.padded_lines - first), width = job.axis[job.axes - 1].padded
-    if job.axes == 1:
-        starts[0] = 0
-    else:
-        row, rest = first % rows.padded, first // rows.padded
-        outer = outer_start(job, rest)
-        for k in range(lines):
-            at = place(rows, job.mode, row)
-            starts[k] = outer + at * job.axis[job.axes - 1].size if outer >= 0 and at >= 0 else -1
-            row += 1
-            if row == rows.padded and k + 1 < lines:
-                row, rest = 0, rest + 1
-                outer = outer_start(job, rest)
-    job.kernel.pad_lines(lines, starts, job.low, job.start, job.count, width, job.sides, job.filler, source,
-                         target + first * width * job.itemsize)
+    cdef const Axis *line = &job.axis[job.axes - 1]
+    cdef Py_ssize_t stop = min(first + LINES, job.padded_lines), run, at, row, outer, step = 0
+    while first < stop:
+        if job.axes == 1:
+            run, at, outer = 1, 0, 0
+        else:
+            row, outer = first % rows.padded, outer_start(job, first // rows.padded)
+            run, at = min(places_alike(rows, job.mode, row, &step), stop - first), place(rows, job.mode, row)
+        job.kernel.pad_lines(run, outer + at * line.size if outer >= 0 and at >= 0 else -1, step * line.size, job.low, job.start, job.count,
+                             line.padded, job.sides, job.filler, source, target + first * line.padded * job.itemsize)
+        first += run
 
 
 cdef void gather_line(const Pad *job, Py_ssize_t line, const char *gradient, char *target) noexcept nogil:

@@ -90,7 +90,7 @@ cdef extern from "registry.h" nogil:
                                void *) noexcept nogil
         void (*local_response_gradient)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, double, double, const void *,
                                         const void *, void *, void *) noexcept nogil
-        void (*pad_lines)(Py_ssize_t, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Py_ssize_t *, double,
+        void (*pad_lines)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Py_ssize_t *, double,
                           const void *, void *) noexcept nogil
         void (*pad_gradient)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Py_ssize_t *, Py_ssize_t, const void *,
                              void *) noexcept nogil

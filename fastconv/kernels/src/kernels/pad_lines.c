@@ -8,18 +8,18 @@ FC_INLINE void copy_line(real *to, const real *from, ptrdiff_t count) {
 }
 
 /* `rows` lines of `width`, one after the other: `low` elements, `count` of the source from `from` on, and elements up to the end.
- * The line r of the source starts at starts[r]; where that is negative, all is `filler`. The elements at the sides are those of the
- * source's line that `sides` names, first those of the low side; without sides (NULL) they are `filler`. */
-void FC_NAME(pad_lines)(ptrdiff_t rows, const ptrdiff_t *starts, ptrdiff_t low, ptrdiff_t from, ptrdiff_t count, ptrdiff_t width,
+ * The first line of the source starts at `start`, the others `step` further each; where start is negative, all is `filler`. The elements
+ * at the sides are those of the source's line that `sides` names, first those of the low side; without sides (NULL) they are `filler`. */
+void FC_NAME(pad_lines)(ptrdiff_t rows, ptrdiff_t start, ptrdiff_t step, ptrdiff_t low, ptrdiff_t from, ptrdiff_t count, ptrdiff_t width,
                         const ptrdiff_t *sides, double filler, const void *source, void *target) {
     const real fill = (real)filler;
     real *to = target;
+    if (start < 0) {
+        for (ptrdiff_t i = 0; i < rows * width; i++) to[i] = fill;
+        return;
+    }
     for (ptrdiff_t r = 0; r < rows; r++, to += width) {
-        if (starts[r] < 0) {
-            for (ptrdiff_t i = 0; i < width; i++) to[i] = fill;
-            continue;
-        }
-        const real *line = (const real *)source + starts[r];
+        const real *line = (const real *)source + (start + r * step);
         copy_line(to + low, line + from, count);
         if (sides) {
             for (ptrdiff_t i = 0; i < low; i++) to[i] = line[sides[i]];
