@@ -17,7 +17,7 @@ from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.frames cimport frame_start, frames_end
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_segment, fc_tile, leave_team, release, threads_for
-from fastconv.kernels.slab cimport Axis, axis_layout, axis_measure, ceil_div, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport Axis, axis_layout, axis_measure, ceil_div, ceil_to, fill_offsets, slab_channel, slab_pack
 
 cdef enum:
     DEPTH = 256                  # of a part, where no panel is packed
@@ -118,28 +118,6 @@ cdef void choose_blocks(const Correlation *job, Py_ssize_t grid_rows, Py_ssize_t
     blocks.stage_bytes = ceil_to(blocks.rows * blocks.columns * blocks.outputs * job.itemsize, 64) if blocks.staged else 0
 
 
-cdef void fill_offsets(const Correlation *job, bint direct, Py_ssize_t k0, Py_ssize_t part, Py_ssize_t channel_stride, Py_ssize_t pitch,
-                       Py_ssize_t *offsets) noexcept nogil:
-    """Where the steps k0 ... k0 + part - 1 of the depth read, in the source itself or in the slab."""
-    cdef Py_ssize_t taps = job.rows.taps * job.columns.taps, plane = slab_plane(&job.rows, &job.columns, job.kernel.lanes)
-    cdef Py_ssize_t channel = k0 // taps * channel_stride
-    cdef Py_ssize_t th = k0 % taps // job.columns.taps, tw = k0 % job.columns.taps, i, row = 0
-    for i in range(part):
-        if tw == 0 or i == 0:
-            row = channel + (job.rows.offset[th] - job.rows.first) * pitch
-        if direct:
-            offsets[i] = row + job.columns.offset[tw] - job.columns.first
-        else:
-            offsets[i] = channel + tap_offset(&job.rows, &job.columns, plane, th, tw)
-        tw += 1
-        if tw == job.columns.taps:
-            tw = 0
-            th += 1
-            if th == job.rows.taps:
-                th = 0
-                channel += channel_stride
-
-
 cdef void tile_rows_of(const Correlation *job, fc_tile *tile, Py_ssize_t vectors, const char *weights, Py_ssize_t weight_block,
                        Py_ssize_t outputs, const char *bias) noexcept nogil:
     """All output channels of the block for one group of pixel vectors; tile.output is the first channel's."""
@@ -219,7 +197,7 @@ cdef void run_block(const Correlation *job, const Blocks *blocks, Py_ssize_t tas
                       row0, rows, column0, columns, 0, slab)
         for k0 from 0 <= k0 < channels * taps by blocks.depth:
             part = min(blocks.depth, channels * taps - k0)
-            fill_offsets(job, direct, k0, part, channel_stride, pitch, offsets)
+            fill_offsets(&job.rows, &job.columns, lanes, direct, k0, part, channel_stride, offsets)
             for i in range(part):
                 panel_offsets[i] = i * width
             tile.depth, tile.weights_step, tile.packed = part, job.tile_rows, blocks.panels

@@ -161,7 +161,8 @@ cdef extern from "registry.h" nogil:
                              int, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*pixel_tile)(Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, const void *, Py_ssize_t, const void *, int,
                            void *, Py_ssize_t) noexcept nogil
-        void (*pack_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *, void *) noexcept nogil
+        void (*pack_taps)(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const Py_ssize_t *,
+                          void *) noexcept nogil
         double (*peak)(Py_ssize_t, void *) noexcept nogil
         void (*winograd_input)(int, int, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil
         void (*winograd_gradient)(int, int, Py_ssize_t, const void *, Py_ssize_t, void *, Py_ssize_t) noexcept nogil

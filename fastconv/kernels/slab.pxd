@@ -88,6 +88,26 @@ cdef inline Py_ssize_t tap_offset(const Axis *rows, const Axis *columns, Py_ssiz
             + rows.position[th] * columns.pitch + columns.position[tw])
 
 
+cdef inline void fill_offsets(const Axis *rows, const Axis *columns, Py_ssize_t lanes, bint direct, Py_ssize_t first, Py_ssize_t count,
+                              Py_ssize_t channel_stride, Py_ssize_t *offsets) noexcept nogil:
+    """Where the steps first ... first + count - 1 of the depth (channels x taps) read, in the slab or (direct) in the source itself."""
+    cdef Py_ssize_t taps = rows.taps * columns.taps, plane = slab_plane(rows, columns, lanes)
+    cdef Py_ssize_t channel = first // taps * channel_stride
+    cdef Py_ssize_t th = first % taps // columns.taps, tw = first % columns.taps, i
+    for i in range(count):
+        if direct:
+            offsets[i] = channel + (rows.offset[th] - rows.first) * columns.size + columns.offset[tw] - columns.first
+        else:
+            offsets[i] = channel + tap_offset(rows, columns, plane, th, tw)
+        tw += 1
+        if tw == columns.taps:
+            tw = 0
+            th += 1
+            if th == rows.taps:
+                th = 0
+                channel += channel_stride
+
+
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return -((-a) // b) if a < 0 else (a + b - 1) // b
 

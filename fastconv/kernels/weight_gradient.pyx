@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 
 from fastconv.kernels.frames cimport frame_start
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, leave_team, release, threads_for
-from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, fill_offsets, slab_channel, slab_pack, slab_plane
 
 cdef enum:
     TASK_OUTPUTS = 32            # output channels a task: they pay for the packing of the slab
@@ -81,14 +81,12 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
     cdef Py_ssize_t channel_stride = slab_channel(&job.rows, &job.columns, lanes)
     cdef Py_ssize_t source_plane = job.source_at.channel, grid_plane = job.gradient_at.channel
     cdef Py_ssize_t pieces = job.images * blocks.row_blocks * blocks.column_blocks
-    cdef Py_ssize_t piece, image, row0, rows, column0, columns, length, k, i, j, m, r
+    cdef Py_ssize_t piece, image, row0, rows, column0, columns, length, i, j, m, r
     cdef Py_ssize_t depth = job.channels * taps
     cdef const char *source
     cdef const char *row
     cdef char *target
-    for k in range(channels * taps):
-        offsets[k] = k // taps * channel_stride + tap_offset(&job.rows, &job.columns, plane, k % taps // job.columns.taps,
-                                                             k % job.columns.taps)
+    fill_offsets(&job.rows, &job.columns, lanes, False, 0, channels * taps, channel_stride, offsets)
     memset(sums, 0, blocks.sums_bytes)
     # Whole vectors may reach behind the slab, where they meet zeros of the gradient: what is there must be finite.
     memset(slab + channels * channel_stride * itemsize, 0, 4 * lanes * itemsize)

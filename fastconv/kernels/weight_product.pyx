@@ -12,47 +12,69 @@ from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.frames cimport frame_start
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, fc_tile, leave_team, release, threads_for
-from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_to, slab_channel, slab_pack, slab_plane, tap_offset
+from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_div, ceil_to, fill_offsets, slab_channel, slab_pack
 from fastconv.kernels.weight_gradient cimport WeightGradient
 
 cdef enum:
-    DEPTH = 256                  # pixels of a packed part
+    DEPTH = 512                  # pixels of a packed part, at most: long stretches of a row, which is far from the next one
+    GRADIENT = 64 * 1024         # elements of the packed gradient, at most: they and a panel stay in the second-level cache
     TASK_OUTPUTS = 256           # output channels a task, at most: they pay for packing the taps
     TASK_PANELS = 8              # panels of taps a task, at most: they pay for packing the gradient
     SLAB_BYTES = 512 * 1024
-    FEW_TASKS = 8                # below so many, the batch is cut into parts
+    FEW_TASKS = 8                # below so many, taps are cut further, or the batch into parts
+
+# Shares of the products' time: packing the gradient, where a task has a panel; a part's weights, where it has a pixel.
+cdef double PACK_COST = 0.15, PART_COST = 50
 
 cdef struct Blocks:
     Py_ssize_t rows, columns, row_blocks, column_blocks
-    Py_ssize_t outputs, output_blocks, taps, tap_blocks, parts
+    Py_ssize_t outputs, output_blocks, panels, taps, tap_blocks          # panels, taps: of a task
+    Py_ssize_t part, parts               # pieces of a part of the images and rows, all parts but the last; and how many parts
     Py_ssize_t slab_bytes, gradient_bytes, panel_bytes, table_bytes
     bint direct                  # the source serves as its own slab: nothing lies outside
+
+
+cdef void share_out(const WeightGradient *job, Blocks *blocks, Py_ssize_t panels) noexcept nogil:
+    """Few tasks are cut further, the taps or the images. Each cut of the taps packs the gradient once more; each part of the images has
+    weights of its own, which one thread writes and another adds up."""
+    cdef Py_ssize_t pieces = job.images * blocks.row_blocks * blocks.column_blocks, each, cuts, tasks, part, parts
+    cdef double pixels = <double> job.images * job.grid_rows * job.grid_columns, least = -1, here
+    for each in range(blocks.panels, 0, -1):
+        cuts = ceil_div(panels, each)
+        tasks = job.groups * blocks.output_blocks * cuts
+        part = pieces // min(pieces, ceil_div(FEW_TASKS, tasks))
+        parts = ceil_div(pieces, part)
+        here = PACK_COST * cuts / panels + (PART_COST * parts / pixels if parts > 1 else 0)
+        if tasks * parts < FEW_TASKS:
+            here += 1
+        if least < 0 or here <= least:       # of as many cuts those that are of one size
+            least = here
+            blocks.panels, blocks.tap_blocks, blocks.part, blocks.parts = each, cuts, part, parts
 
 
 cdef void choose_blocks(WeightGradient *job, Blocks *blocks) noexcept nogil:
     cdef Py_ssize_t lanes = job.kernel.lanes, width = lanes * job.kernel.tile_vectors
     cdef Py_ssize_t taps = job.rows.taps * job.columns.taps, depth = job.channels * taps
-    cdef Py_ssize_t tasks, pieces, panels = (depth + width - 1) // width, channels
+    cdef Py_ssize_t most, panels = ceil_div(depth, width), channels
     blocks.direct = (job.rows.step == 1 and job.columns.step == 1 and job.rows.first >= 0 and job.columns.first >= 0
                      and job.grid_rows - 1 + job.rows.first + job.rows.reach < job.rows.size
                      and job.grid_columns - 1 + job.columns.first + job.columns.reach < job.columns.size)
-    blocks.columns = min(job.grid_columns, DEPTH)
-    blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
-    blocks.rows = max(1, min(job.grid_rows, DEPTH // blocks.columns))
-    axis_layout(&job.rows, blocks.rows, False)
-    axis_layout(&job.columns, blocks.columns, False)
+    blocks.panels = min(panels, TASK_PANELS)
     blocks.outputs = min(ceil_to(job.outputs, job.kernel.tile_rows), TASK_OUTPUTS)
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
-    blocks.taps = min(panels, TASK_PANELS) * width
-    while blocks.taps > width and (blocks.taps // taps + 2) * slab_channel(&job.rows, &job.columns, lanes) * job.itemsize > SLAB_BYTES:
-        blocks.taps -= width
-    while blocks.taps > width and job.groups * blocks.output_blocks * ((depth + blocks.taps - 1) // blocks.taps) < FEW_TASKS:
-        blocks.taps -= width
-    blocks.tap_blocks = (depth + blocks.taps - 1) // blocks.taps
-    blocks.row_blocks = (job.grid_rows + blocks.rows - 1) // blocks.rows
-    tasks = job.groups * blocks.output_blocks * blocks.tap_blocks
-    pieces = job.images * blocks.row_blocks * blocks.column_blocks
-    blocks.parts = min(pieces, (FEW_TASKS + tasks - 1) // tasks)
+    most = min(DEPTH, GRADIENT // blocks.outputs)
+    blocks.columns = min(job.grid_columns, most)
+    blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
+    blocks.row_blocks = ceil_div(job.grid_rows, max(1, most // blocks.columns))
+    blocks.rows = ceil_div(job.grid_rows, blocks.row_blocks)         # blocks of one size
+    blocks.row_blocks = ceil_div(job.grid_rows, blocks.rows)
+    axis_layout(&job.rows, blocks.rows, False)
+    axis_layout(&job.columns, blocks.columns, False)
+    while blocks.panels > 1 and not blocks.direct and SLAB_BYTES < (
+            (blocks.panels * width // taps + 2) * slab_channel(&job.rows, &job.columns, lanes) * job.itemsize):
+        blocks.panels -= 1
+    share_out(job, blocks, panels)
+    blocks.taps = blocks.panels * width
     channels = min(job.channels, blocks.taps // taps + 2)
     blocks.slab_bytes = 0 if blocks.direct else ceil_to(
         (slab_channel(&job.rows, &job.columns, lanes) * channels + 2 * lanes) * job.itemsize, 64)
@@ -81,27 +103,20 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
     cdef Py_ssize_t channel_stride = source_plane if blocks.direct else slab_channel(&job.rows, &job.columns, lanes)
     cdef Py_ssize_t pitch = job.columns.size if blocks.direct else job.columns.pitch
     cdef Py_ssize_t pieces = job.images * blocks.row_blocks * blocks.column_blocks
-    cdef Py_ssize_t piece, image, row0, rows, column0, columns, pixels, t, m, r, j, first, here, vectors, th, tw
+    cdef Py_ssize_t piece, image, row0, rows, column0, columns, pixels, t, m, r, j, first, here, vectors
     cdef const char *base
     cdef const char *source
     cdef const char *row
     cdef char *weight = parts + ((part * job.groups + group) * job.outputs + m0) * depth * itemsize
     cdef fc_tile tile
-    for t in range(t0, t1):
-        th, tw = t % taps // job.columns.taps, t % job.columns.taps
-        if blocks.direct:
-            offsets[t - t0] = ((t // taps - c0) * source_plane + (job.rows.offset[th] - job.rows.first) * pitch
-                               + job.columns.offset[tw] - job.columns.first)
-        else:
-            offsets[t - t0] = (t // taps - c0) * channel_stride + tap_offset(
-                &job.rows, &job.columns, slab_plane(&job.rows, &job.columns, lanes), th, tw)
+    fill_offsets(&job.rows, &job.columns, lanes, blocks.direct, t0 - c0 * taps, t1 - t0, channel_stride, offsets)
     for t in range(blocks.rows * blocks.columns):
         panel_offsets[t] = t * width
     tile.bias, tile.relu = NULL, 0
     tile.offsets = panel_offsets
     tile.output_row, tile.weights_step, tile.packed = depth, tile_rows, True
-    first = pieces * part // blocks.parts
-    for piece in range(first, pieces * (part + 1) // blocks.parts):
+    first = part * blocks.part
+    for piece in range(first, min(pieces, first + blocks.part)):
         column0 = piece % blocks.column_blocks * blocks.columns
         row0 = piece // blocks.column_blocks % blocks.row_blocks * blocks.rows
         image = piece // blocks.column_blocks // blocks.row_blocks
@@ -126,9 +141,10 @@ cdef void run_task(const WeightGradient *job, const Blocks *blocks, Py_ssize_t t
         for t from t0 <= t < t1 by width:
             here = min(width, t1 - t)
             vectors = (here + lanes - 1) // lanes
-            for r in range(rows):
-                kernel.pack_taps(columns, here, width, base + r * pitch * itemsize, offsets + t - t0,
-                                 panel + r * columns * width * itemsize)
+            if pitch == columns:         # the rows are one
+                kernel.pack_taps(1, pixels, pitch, here, width, base, offsets + t - t0, panel)
+            else:
+                kernel.pack_taps(rows, columns, pitch, here, width, base, offsets + t - t0, panel)
             for m from 0 <= m < outputs by tile_rows:
                 tile.weights = gradient + m * pixels * itemsize
                 for j in range(vectors):

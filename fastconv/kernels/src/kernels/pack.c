@@ -9,8 +9,11 @@ void FC_NAME(pack_rows)(ptrdiff_t depth, ptrdiff_t rows, ptrdiff_t width, const 
         const real *from = (const real *)source + i0 * row_stride;
         real *to = (real *)packed + i0;
         ptrdiff_t k = 0;
-        if (i0 + SIDE <= rows)
+        if (i0 + SIDE <= rows && depth >= SIDE) {
             for (; k + SIDE <= depth; k += SIDE) transpose(from + k, row_stride, to + k * width, width);
+            if (k < depth) transpose(from + depth - SIDE, row_stride, to + (depth - SIDE) * width, width); /* some a second time */
+            continue;
+        }
         for (; k < depth; k++)
             for (ptrdiff_t i = 0; i < SIDE && i0 + i < width; i++) to[k * width + i] = i0 + i < rows ? from[i * row_stride + k] : 0;
     }
@@ -76,23 +79,26 @@ void FC_NAME(pack_panel)(ptrdiff_t depth, ptrdiff_t width, const void *slab, con
     }
 }
 
-/* packed[p * width + t] = slab[offsets[t] + p] for p < pixels and t < taps; zero for taps <= t < width. */
-void FC_NAME(pack_taps)(ptrdiff_t pixels, ptrdiff_t taps, ptrdiff_t width, const void *slab, const ptrdiff_t *offsets, void *packed) {
+/* packed[(r * pixels + p) * width + t] = slab[offsets[t] + r * pitch + p] for r < rows, p < pixels and t < taps; zero for taps <= t < width. */
+void FC_NAME(pack_taps)(ptrdiff_t rows, ptrdiff_t pixels, ptrdiff_t pitch, ptrdiff_t taps, ptrdiff_t width, const void *slab,
+                        const ptrdiff_t *offsets, void *packed) {
     for (ptrdiff_t t = 0; t < width; t += SIDE) {
         const ptrdiff_t here = taps - t < SIDE ? taps - t : SIDE;
+        const real *from = slab;
         real *to = (real *)packed + t;
-        ptrdiff_t p = 0;
-        if (here == SIDE) {
-            const real *lines[SIDE];
-            for (int i = 0; i < SIDE; i++) lines[i] = (const real *)slab + offsets[t + i];
-            for (; p + SIDE <= pixels; p += SIDE) {
-                transpose_lines(lines, to + p * width, width);
-                for (int i = 0; i < SIDE; i++) lines[i] += SIDE;
-            }
+        if (here == SIDE && pixels >= SIDE) {
+            for (ptrdiff_t r = 0; r < rows; r++, from += pitch, to += pixels * width)
+                for (ptrdiff_t p = 0; p < pixels; p += SIDE) {
+                    const ptrdiff_t at = p + SIDE <= pixels ? p : pixels - SIDE; /* the last square covers some a second time */
+                    const real *lines[SIDE];
+                    FC_UNROLL for (int i = 0; i < SIDE; i++) lines[i] = from + offsets[t + i] + at;
+                    transpose_lines(lines, to + at * width, width);
+                }
+            continue;
         }
-        for (; p < pixels; p++)
-            for (ptrdiff_t i = 0; i < SIDE && t + i < width; i++)
-                to[p * width + i] = i < here ? ((const real *)slab)[offsets[t + i] + p] : 0;
+        for (ptrdiff_t r = 0; r < rows; r++, from += pitch)
+            for (ptrdiff_t p = 0; p < pixels; p++, to += width)
+                for (ptrdiff_t i = 0; i < SIDE && t + i < width; i++) to[i] = i < here ? from[offsets[t + i] + p] : 0;
     }
 }
 
