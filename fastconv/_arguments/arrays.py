@@ -51,9 +51,10 @@ def converted(value, name, dtype):
 def integers(value, name):
     """The integer array behind `value` (its memory, not a copy), of any integer dtype."""
     array = value if type(value) is _ndarray else foreign(value, name, "np.int64")
-    if array.dtype.kind not in "iu" or not array.dtype.isnative:
+    dtype = array.dtype
+    if dtype is not INT64 and (dtype.kind not in "iu" or not dtype.isnative):
         raise TypeError(
-            f"{name} must hold integers in native byte order, got dtype {array.dtype.str} (shape {array.shape}): "
+            f"{name} must hold integers in native byte order, got dtype {dtype.str} (shape {array.shape}): "
             f"convert with {name}.astype(np.int64)"
         )
     return array

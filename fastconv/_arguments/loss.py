@@ -44,8 +44,6 @@ def channel_weight(weight, like):
 
 
 def class_weights(weight, classes, like):
-    if weight is None:
-        return None
     array = floats(weight, "weight", like)
     if array.shape != (classes,):
         raise ValueError(f"weight must have shape {(classes,)}, one value a class, got shape {array.shape}")

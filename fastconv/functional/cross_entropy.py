@@ -148,24 +148,23 @@ def nll_loss_backward(
 
 
 def _loss(x, target, t, are_probabilities, weight, ignore_index, reduction, smoothing, take_softmax):
-    sizes = x.shape
-    around, loss_shape = _around(sizes)
-    w = args.class_weights(weight, around[1], x)
-    losses = np.empty(loss_shape, x.dtype)
+    around, loss_shape = _around(x.shape)
+    w = None if weight is None else args.class_weights(weight, around[1], x)
+    losses = np.empty(loss_shape, x.dtype) if reduction == "none" else None
     total = kernels.forward(
         args.contiguous(x), t, w, losses,
         are_probabilities, *around, ignore_index, smoothing, take_softmax, reduction == "mean",
     )  # fmt: skip
     if total is None:
         raise args.class_error(target, around[1], ignore_index)
-    if reduction == "none":
-        return losses if loss_shape else losses[()]
-    return x.dtype.type(total)
+    if losses is None:
+        return x.dtype.type(total)
+    return losses if loss_shape else losses[()]
 
 
 def _gradient(grad_output, x, target, t, are_probabilities, weight, ignore_index, reduction, smoothing, take_softmax):
     around, loss_shape = _around(x.shape)
-    w = args.class_weights(weight, around[1], x)
+    w = None if weight is None else args.class_weights(weight, around[1], x)
     grad = args.loss_gradient(grad_output, loss_shape if reduction == "none" else (), x)
     grad_input = np.empty(x.shape, x.dtype)
     each, factor = (args.contiguous(grad), 1.0) if reduction == "none" and loss_shape else (None, float(grad))

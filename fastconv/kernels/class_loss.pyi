@@ -4,7 +4,7 @@ def forward(
     input: ndarray,
     target: ndarray,
     weight: ndarray | None,
-    losses: ndarray,
+    losses: ndarray | None,
     has_probabilities: bool,
     outer: int,
     classes: int,

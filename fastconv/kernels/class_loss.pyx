@@ -14,7 +14,7 @@ from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for
 
 cdef enum:
-    PIECE = 8192                 # logits a piece
+    PIECE = 8192                 # logits that a piece reads
     COLUMNS = 32                 # targets a piece, at least, where they lie side by side
     FEW = 16                     # pieces whose sums need no memory of their own
     WORK = 16                    # about so many multiply-adds is a logit worth
@@ -22,6 +22,7 @@ cdef enum:
 cdef struct Loss:
     const fc_kernels *kernel
     Py_ssize_t itemsize, outer, classes, inner
+    Py_ssize_t width                      # logits that a target reads: those of all classes, or its own class's alone
     Py_ssize_t targets, blocks, pieces    # targets a piece, pieces an outer index (by columns), pieces
     Py_ssize_t scratch, a_thread          # bytes of a piece's logits, and of all that a thread works in
     const char *logits                    # (outer, classes, inner)
@@ -31,7 +32,7 @@ cdef struct Loss:
     int64_t ignored
     double own, spread                    # smoothing: what the target's class keeps, and what each class gets
     bint take_softmax
-    char *losses                          # forward: (outer, inner)
+    char *losses                          # forward: (outer, inner), or NULL where their sum will do
     double *sums                          # forward: for each piece, its loss and the weight of its targets
     const char *gradient                  # backward: (outer, inner), or NULL for `factor` alone
     double factor, rest                   # what the gradient is multiplied by; what smoothing gives to all classes together
@@ -43,23 +44,23 @@ cdef struct Place:
 
 
 cdef void set_up(Loss *job, const Array *x, const Array *t, const Array *w, bint has_probabilities, Py_ssize_t outer, Py_ssize_t classes,
-                 Py_ssize_t inner, int64_t ignored, double smoothing, bint take_softmax) noexcept nogil:
-    cdef Py_ssize_t width = max(classes, 1)
+                 Py_ssize_t inner, int64_t ignored, double smoothing, bint take_softmax, bint backward) noexcept nogil:
+    job.width = max(classes, 1) if backward or take_softmax or has_probabilities or smoothing > 0 else 1
     job.kernel = kernels(x.itemsize)
     job.itemsize, job.outer, job.classes, job.inner = x.itemsize, outer, classes, inner
     job.logits, job.weight = x.data, w.data
     job.probabilities = t.data if has_probabilities else NULL
     job.target = NULL if has_probabilities else <int64_t *> t.data
     job.ignored, job.take_softmax = ignored, take_softmax
-    job.own, job.spread = 1 - smoothing, smoothing / width
+    job.own, job.spread = 1 - smoothing, smoothing / max(classes, 1)
     if inner == 1:
-        job.targets, job.blocks = max(PIECE // width, 1), 1
+        job.targets, job.blocks = min(max(PIECE // job.width, 1), max(outer, 1)), 1
         job.pieces = (outer + job.targets - 1) // job.targets
     else:
-        job.targets = max(PIECE // width // COLUMNS, 1) * COLUMNS
+        job.targets = max(PIECE // job.width // COLUMNS, 1) * COLUMNS
         job.blocks = (inner + job.targets - 1) // job.targets
         job.pieces = outer * job.blocks
-    job.scratch = job.targets * width * job.itemsize
+    job.scratch = job.targets * job.width * job.itemsize
     job.a_thread = (job.scratch + 3 * job.targets * job.itemsize + 63) // 64 * 64
 
 
@@ -105,7 +106,9 @@ cdef int run_forward(const Loss *job, Py_ssize_t piece, char *workspace) noexcep
     cdef Py_ssize_t class_step
     find(job, piece, &place)
     logs, class_step = job.logits + place.logit * job.itemsize, place.class_step
-    losses = job.losses + place.target * job.itemsize
+    losses = workspace + job.scratch + job.targets * job.itemsize
+    if job.losses != NULL:
+        losses = job.losses + place.target * job.itemsize
     if job.take_softmax:
         if job.inner > 1:
             class_step = job.targets
@@ -119,9 +122,8 @@ cdef int run_forward(const Loss *job, Py_ssize_t piece, char *workspace) noexcep
             sums = workspace + job.scratch
             weigh(job, &place, logs, class_step, 0, 1, sums)
         if job.kernel.pick_losses(place.count, job.classes, logs, place.target_step, class_step, job.target + place.target, job.ignored,
-                                  job.weight, job.own, job.spread, sums, losses) != 0:
+                                  job.weight, job.own, job.spread, sums, losses, &job.sums[2 * piece + 1]) != 0:
             return 0
-        job.kernel.target_weight(place.count, job.classes, job.target + place.target, job.ignored, job.weight, &job.sums[2 * piece + 1])
     job.sums[2 * piece] = job.kernel.sum(place.count, losses, 0)
     return 1
 
@@ -164,10 +166,10 @@ cdef int run_backward(const Loss *job, Py_ssize_t piece, char *workspace) noexce
 # The number of pieces whose targets are right, or -1 without memory.
 cdef Py_ssize_t run(const Loss *job, bint backward) noexcept nogil:
     cdef Py_ssize_t piece, right = 0
-    cdef int threads = threads_for(<double> job.outer * job.classes * job.inner * WORK)
+    cdef int threads = threads_for(<double> job.outer * job.width * job.inner * WORK)
     cdef unsigned int mode = 0
     cdef char *workspace = NULL
-    if backward or job.take_softmax or job.spread > 0:
+    if backward or job.take_softmax or job.spread > 0 or job.losses == NULL:
         workspace = <char *> allocate(threads * job.a_thread)
         if workspace == NULL:
             return -1
@@ -195,20 +197,22 @@ cdef Py_ssize_t run_alone(const Loss *job, bint backward, char *workspace) noexc
 
 def forward(input, target, weight, losses, bint has_probabilities, Py_ssize_t outer, Py_ssize_t classes, Py_ssize_t inner, int64_t ignored,
             double smoothing, bint take_softmax, bint mean):
-    """The sum of the losses, or their mean, as the element type holds it; None where a target is neither a class nor ignored."""
+    """The sum of the losses, or their mean, as the element type holds it; None where a target is neither a class nor ignored. The losses
+    themselves go where `losses` says, unless it is None."""
     cdef Array x, t, w, y
     cdef Loss job
     cdef Py_ssize_t piece, right = 0
     cdef double loss = 0, total = 0
     cdef double few[2 * FEW]
-    w.data = NULL
+    w.data = y.data = NULL
     view(input, &x)
     view(target, &t)
-    view(losses, &y, True)
+    if losses is not None:
+        view(losses, &y, True)
     if weight is not None:
         view(weight, &w)
     with nogil:
-        set_up(&job, &x, &t, &w, has_probabilities, outer, classes, inner, ignored, smoothing, take_softmax)
+        set_up(&job, &x, &t, &w, has_probabilities, outer, classes, inner, ignored, smoothing, take_softmax, False)
         job.losses = y.data
         job.sums = &few[0] if job.pieces <= FEW else <double *> allocate(2 * job.pieces * sizeof(double))
         right = -1 if job.sums == NULL else run(&job, False)
@@ -244,7 +248,7 @@ def backward(gradient, double factor, bint mean, input, target, weight, grad_inp
     if weight is not None:
         view(weight, &w)
     with nogil:
-        set_up(&job, &x, &t, &w, has_probabilities, outer, classes, inner, ignored, smoothing, take_softmax)
+        set_up(&job, &x, &t, &w, has_probabilities, outer, classes, inner, ignored, smoothing, take_softmax, True)
         job.gradient, job.grad_input, job.factor = g.data, y.data, factor
         mode = enter_team()
         job.rest = job.spread * (classes if w.data == NULL else job.kernel.sum(classes, w.data, 0))

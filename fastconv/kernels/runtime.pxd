@@ -130,7 +130,7 @@ cdef extern from "registry.h" nogil:
         void (*spread_columns)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, const void *, double, double, const void *, const void *,
                                void *) noexcept nogil
         int (*pick_losses)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, Py_ssize_t, const int64_t *, int64_t, const void *, double,
-                           double, const void *, void *) noexcept nogil
+                           double, const void *, void *, double *) noexcept nogil
         int (*target_weight)(Py_ssize_t, Py_ssize_t, const int64_t *, int64_t, const void *, double *) noexcept nogil
         int (*target_slopes)(Py_ssize_t, Py_ssize_t, const void *, double, const int64_t *, int64_t, const void *, double, double, void *,
                              void *, void *) noexcept nogil

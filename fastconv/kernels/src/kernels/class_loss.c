@@ -95,12 +95,15 @@ void FC_NAME(spread_columns)(ptrdiff_t classes, ptrdiff_t columns, ptrdiff_t ste
 
 /* The targets' own class. Each function below returns 0, or 1 where a target is neither a class nor ignored.
  *
- * losses[i] = -own * weight * logs[target], plus -spread * sums[i] where there are sums; 0 where the target is ignored. */
+ * losses[i] = -own * weight * logs[target], plus -spread * sums[i] where there are sums; 0 where the target is ignored. total: what the
+ * targets weigh together. */
 int FC_NAME(pick_losses)(ptrdiff_t count, ptrdiff_t classes, const void *logs, ptrdiff_t target_step, ptrdiff_t class_step,
                          const int64_t *target, int64_t ignored, const void *weight, double own, double spread, const void *sums,
-                         void *losses) {
+                         void *losses, double *total) {
     const real *log = logs, *w = weight, *sum = sums;
     real *loss = losses;
+    double weighed = 0;
+    ptrdiff_t counted = 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         const int64_t c = target[i];
         if (c == ignored) {
@@ -111,21 +114,26 @@ int FC_NAME(pick_losses)(ptrdiff_t count, ptrdiff_t classes, const void *logs, p
         const real picked = log[i * target_step + c * class_step];
         loss[i] = -(w ? w[c] * picked : picked) * (real)own;
         if (sum) loss[i] -= (real)spread * sum[i];
+        if (w) weighed += (double)w[c];
+        counted++;
     }
+    *total = w ? weighed : (double)counted;
     return 0;
 }
 
 /* What the targets weigh together. */
 int FC_NAME(target_weight)(ptrdiff_t count, ptrdiff_t classes, const int64_t *target, int64_t ignored, const void *weight, double *total) {
     const real *w = weight;
-    double sum = 0;
+    double weighed = 0;
+    ptrdiff_t counted = 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         const int64_t c = target[i];
         if (c == ignored) continue;
         if (c < 0 || c >= classes) return 1;
-        sum += w ? (double)w[c] : 1;
+        if (w) weighed += (double)w[c];
+        counted++;
     }
-    *total = sum;
+    *total = w ? weighed : (double)counted;
     return 0;
 }
 
