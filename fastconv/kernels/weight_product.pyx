@@ -47,7 +47,7 @@ cdef void share_out(const WeightGradient *job, Blocks *blocks, Py_ssize_t panels
         here = PACK_COST * cuts / panels + (PART_COST * parts / pixels if parts > 1 else 0)
         if tasks * parts < FEW_TASKS:
             here += 1
-        if least < 0 or here <= least:       # of as many cuts those that are of one size
+        if least < 0 or here < least:
             least = here
             blocks.panels, blocks.tap_blocks, blocks.part, blocks.parts = each, cuts, part, parts
 
@@ -74,7 +74,8 @@ cdef void choose_blocks(WeightGradient *job, Blocks *blocks) noexcept nogil:
             (blocks.panels * width // taps + 2) * slab_channel(&job.rows, &job.columns, lanes) * job.itemsize):
         blocks.panels -= 1
     share_out(job, blocks, panels)
-    blocks.taps = blocks.panels * width
+    blocks.taps = ceil_to(ceil_div(depth, blocks.tap_blocks), lanes)         # cuts of one size, in whole vectors
+    blocks.tap_blocks = ceil_div(depth, blocks.taps)
     channels = min(job.channels, blocks.taps // taps + 2)
     blocks.slab_bytes = 0 if blocks.direct else ceil_to(
         (slab_channel(&job.rows, &job.columns, lanes) * channels + 2 * lanes) * job.itemsize, 64)

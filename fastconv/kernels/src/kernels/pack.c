@@ -79,7 +79,7 @@ void FC_NAME(pack_panel)(ptrdiff_t depth, ptrdiff_t width, const void *slab, con
     }
 }
 
-/* packed[(r * pixels + p) * width + t] = slab[offsets[t] + r * pitch + p] for r < rows, p < pixels and t < taps; zero for taps <= t < width. */
+/* packed[(r * pixels + p) * width + t] = slab[offsets[t] + r * pitch + p] for r < rows, p < pixels and t < taps; zero for t >= taps. */
 void FC_NAME(pack_taps)(ptrdiff_t rows, ptrdiff_t pixels, ptrdiff_t pitch, ptrdiff_t taps, ptrdiff_t width, const void *slab,
                         const ptrdiff_t *offsets, void *packed) {
     for (ptrdiff_t t = 0; t < width; t += SIDE) {
