@@ -58,7 +58,9 @@ if WINDOWS or SANITIZE:
     DRIVER_FLAGS = []
 if SANITIZE:  # -O1 builds in half the time, and keeps what -O3 would find to be unused
     BASE_FLAGS += ["-O1", f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
-GCC_DRIVER_FLAGS = ["-fno-tree-pre"]  # unknown to others
+# Unknown to others. Kernels say themselves which loops are worth several copies.
+GCC_DRIVER_FLAGS = ["-fno-tree-pre"]
+GCC_KERNEL_FLAGS = ["-fno-unswitch-loops", "-fno-split-loops", "-fno-peel-loops"]
 # Without symbols, and without pages of zeros between code and data.
 LINK_FLAGS = [] if DEBUG or WINDOWS or sys.platform == "darwin" else ["-s", "-Wl,-z,noseparate-code"]
 if SANITIZE:
@@ -152,12 +154,13 @@ class BuildKernels(build_ext):
         self.compile_cython()
         compile_flags, link_flags = probe_openmp(self.compiler)
         self.compiler.add_include_dir(str(SOURCES))
-        own_flags = [] if WINDOWS or "clang" in compiler_version(self.compiler).lower() else GCC_DRIVER_FLAGS
+        gcc = not WINDOWS and "clang" not in compiler_version(self.compiler).lower()
+        own_flags = GCC_DRIVER_FLAGS if gcc else []
         for extension in self.extensions:
             extension.extra_compile_args = [*BASE_FLAGS, *DRIVER_FLAGS, *own_flags, *compile_flags]
             extension.extra_link_args = [*link_flags, *LINK_FLAGS]
             if extension.name.endswith(".runtime"):
-                extension.extra_objects = self.build_kernels(compile_flags)
+                extension.extra_objects = self.build_kernels(compile_flags, GCC_KERNEL_FLAGS if gcc else [])
                 self.write_build_facts(bool(compile_flags))
         # The kernels are built above with threads of our own; setuptools' own parallel build takes the drivers.
         self.parallel = self.parallel or os.cpu_count()
@@ -177,7 +180,7 @@ class BuildKernels(build_ext):
         for extension, result in zip(self.extensions, compiled, strict=True):
             extension.sources = result.sources
 
-    def build_kernels(self, openmp_flags):
+    def build_kernels(self, openmp_flags, own_flags):
         """The objects of all kernels and of the dispatcher; a newer source or header builds them again."""
         isas = instruction_sets()
         definitions = SOURCES / "isas.def"
@@ -205,7 +208,7 @@ class BuildKernels(build_ext):
                     output_dir=str(output),
                     macros=macros,
                     include_dirs=[str(SOURCES), str(generated)],
-                    extra_postargs=[*BASE_FLAGS, *flags],
+                    extra_postargs=[*BASE_FLAGS, *own_flags, *flags],
                 )
             return str(target)
 
