@@ -183,7 +183,9 @@ def test_pairs_along_a_signal_give_their_gradient_back(length, dtype, rng):
             assert_same_bits(F.max_pool1d_backward(gy, foreign, x.shape, 2), scattered(gy, foreign, length))
         for wrong in (-1, length, int(indices[1, 1, window]) + 2**32, -(2**63)):
             foreign[1, 1, window] = wrong
-            with pytest.raises(ValueError, match=f"^indices must lie between 0 and {length - 1}, inside the plane, got "):
+            with pytest.raises(
+                ValueError, match=f"^indices must lie between 0 and {length - 1}, inside the plane, got "
+            ):
                 F.max_pool1d_backward(gy, foreign, x.shape, 2)
 
 

@@ -28,8 +28,8 @@ FC_INLINE mask load_indices(const int whole, const int64_t *indices, ptrdiff_t l
 }
 
 /* VL windows, or the first `lanes` of them, and `pixels` columns of the image below them. */
-FC_INLINE void vector(const int KH, const int whole, seen *s, const real *gradient, const int64_t *indices, ptrdiff_t lanes, ptrdiff_t pixels,
-                      ptrdiff_t origin, real *row, ptrdiff_t W) {
+FC_INLINE void vector(const int KH, const int whole, seen *s, const real *gradient, const int64_t *indices, ptrdiff_t lanes,
+                      ptrdiff_t pixels, ptrdiff_t origin, real *row, ptrdiff_t W) {
     mask rest;
     const vec given = (whole ? load(gradient) : load_part(gradient, lanes)) + broadcast(0); /* a sum is never -0.0 */
     const mask index = load_indices(whole, indices, lanes, &rest), from = index - mask_of((integer)origin);
@@ -59,7 +59,8 @@ FC_INLINE int plane(const int KH, ptrdiff_t OH, ptrdiff_t OW, const real *gradie
     /* A lane without a window has the index 0, which lies at or before its vector's origin and meets nothing. */
     for (ptrdiff_t i = 0; i < OH; i++, gradient += OW, indices += OW, image += KH * W) {
         const ptrdiff_t origin = KH * i * W, x = 2 * whole;
-        for (ptrdiff_t j = 0; j < whole; j += VL) vector(KH, 1, &s, gradient + j, indices + j, VL, 2 * VL, origin + 2 * j, image + 2 * j, W);
+        for (ptrdiff_t j = 0; j < whole; j += VL)
+            vector(KH, 1, &s, gradient + j, indices + j, VL, 2 * VL, origin + 2 * j, image + 2 * j, W);
         if (W > x) vector(KH, 0, &s, gradient + whole, indices + whole, lanes, W - x, origin + x, image + x, W);
     }
     for (ptrdiff_t i = 0; i < (H - KH * OH) * W; i++) image[i] = 0;
