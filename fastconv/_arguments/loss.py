@@ -80,7 +80,7 @@ def class_indices(target, sizes, more=""):
 
 
 def _class_shape(sizes):
-    return (sizes[0], *sizes[2:]) if len(sizes) > 1 else ()
+    return sizes[:1] + sizes[2:] if len(sizes) > 1 else ()
 
 
 def class_error(target, classes, ignore_index):

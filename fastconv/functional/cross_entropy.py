@@ -148,39 +148,39 @@ def nll_loss_backward(
 
 
 def _loss(x, target, t, are_probabilities, weight, ignore_index, reduction, smoothing, take_softmax):
-    around, loss_shape = _around(x.shape)
-    w = None if weight is None else args.class_weights(weight, around[1], x)
+    outer, classes, inner, loss_shape = _around(x.shape)
+    w = None if weight is None else args.class_weights(weight, classes, x)
     losses = np.empty(loss_shape, x.dtype) if reduction == "none" else None
     total = kernels.forward(
         args.contiguous(x), t, w, losses,
-        are_probabilities, *around, ignore_index, smoothing, take_softmax, reduction == "mean",
+        are_probabilities, outer, classes, inner, ignore_index, smoothing, take_softmax, reduction == "mean",
     )  # fmt: skip
     if total is None:
-        raise args.class_error(target, around[1], ignore_index)
+        raise args.class_error(target, classes, ignore_index)
     if losses is None:
         return x.dtype.type(total)
     return losses if loss_shape else losses[()]
 
 
 def _gradient(grad_output, x, target, t, are_probabilities, weight, ignore_index, reduction, smoothing, take_softmax):
-    around, loss_shape = _around(x.shape)
-    w = None if weight is None else args.class_weights(weight, around[1], x)
+    outer, classes, inner, loss_shape = _around(x.shape)
+    w = None if weight is None else args.class_weights(weight, classes, x)
     grad = args.loss_gradient(grad_output, loss_shape if reduction == "none" else (), x)
     grad_input = np.empty(x.shape, x.dtype)
     each, factor = (args.contiguous(grad), 1.0) if reduction == "none" and loss_shape else (None, float(grad))
     right = kernels.backward(
         each, factor, reduction == "mean", args.contiguous(x), t, w, grad_input,
-        are_probabilities, *around, ignore_index, smoothing, take_softmax,
+        are_probabilities, outer, classes, inner, ignore_index, smoothing, take_softmax,
     )  # fmt: skip
     if not right:
-        raise args.class_error(target, around[1], ignore_index)
+        raise args.class_error(target, classes, ignore_index)
     return grad_input
 
 
 def _around(sizes):
-    """(outer, classes, inner), and the shape of one loss a target."""
+    """outer, classes, inner, and the shape of one loss a target."""
     if len(sizes) == 2:
-        return (sizes[0], sizes[1], 1), sizes[:1]
+        return sizes[0], sizes[1], 1, sizes[:1]
     if len(sizes) == 1:
-        return (1, sizes[0], 1), ()
-    return (sizes[0], sizes[1], math.prod(sizes[2:])), (sizes[0], *sizes[2:])
+        return 1, sizes[0], 1, ()
+    return sizes[0], sizes[1], math.prod(sizes[2:]), (sizes[0], *sizes[2:])
