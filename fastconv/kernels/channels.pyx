@@ -21,6 +21,7 @@ cdef enum:
     TASKS_A_THREAD = 2
     POINTS = 6                   # of a tile of Winograd's
     CACHE_LINE = 16              # points
+    FEW_STEPS = 512              # of the depth: their offsets need no memory of their own, which would take as long as a small layer
 
 cdef struct Blocks:
     Py_ssize_t rows, row_blocks, columns, column_blocks, outputs, output_blocks, width
@@ -192,9 +193,11 @@ cdef int channels(Channels *job) noexcept nogil:
     """Run the job; -1 when memory is out."""
     cdef Blocks blocks
     cdef Py_ssize_t lanes = job.kernel.lanes, depth = job.channels * job.rows.taps * job.columns.taps
-    cdef Py_ssize_t tasks, task, wanted, table_bytes = ceil_to(depth * sizeof(Py_ssize_t), 64), a_thread
-    cdef Py_ssize_t *offsets
-    cdef char *workspace
+    cdef Py_ssize_t tasks, task, wanted, a_thread
+    cdef Py_ssize_t table_bytes = 0 if depth <= FEW_STEPS else ceil_to(depth * sizeof(Py_ssize_t), 64)
+    cdef Py_ssize_t few[FEW_STEPS]
+    cdef Py_ssize_t *offsets = few
+    cdef char *workspace = NULL
     cdef int threads
     cdef unsigned int mode = 0
     axis_measure(&job.rows)
@@ -215,7 +218,8 @@ cdef int channels(Channels *job) noexcept nogil:
     set_rows(job, &blocks, job.OH)
     while blocks.rows > 1 and slab_channel(&job.rows, &job.columns, lanes) * job.channels * job.itemsize > SLAB_BYTES:
         set_rows(job, &blocks, (blocks.rows + 1) // 2)
-    set_rows(job, &blocks, (job.OH + blocks.row_blocks - 1) // blocks.row_blocks)
+    if blocks.row_blocks > 1:
+        set_rows(job, &blocks, (job.OH + blocks.row_blocks - 1) // blocks.row_blocks)
     threads = threads_for(<double> job.images * job.groups * job.outputs * job.OH * job.OW * depth)
     tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
     wanted = max(1, (TASKS_A_THREAD * threads + tasks - 1) // tasks) if threads > 1 else 1
@@ -229,10 +233,12 @@ cdef int channels(Channels *job) noexcept nogil:
     tasks = job.images * job.groups * blocks.row_blocks * blocks.column_blocks * blocks.output_blocks
     threads = <int> min(threads, tasks)
     a_thread = blocks.slab_bytes + blocks.point_bytes + ceil_to(blocks.stage_bytes, 64)
-    workspace = <char *> allocate(table_bytes + threads * a_thread)
-    if workspace == NULL:
-        return -1
-    offsets = <Py_ssize_t *> workspace
+    if table_bytes + threads * a_thread > 0:
+        workspace = <char *> allocate(table_bytes + threads * a_thread)
+        if workspace == NULL:
+            return -1
+    if table_bytes > 0:
+        offsets = <Py_ssize_t *> workspace
     fill_offsets(job, &blocks, offsets)
     if threads == 1:                     # a team of one would cost as much as a small layer
         for task in range(tasks):
