@@ -52,13 +52,13 @@ cdef void pack_lines(const Channels *job, const char *source, char *packed) noex
         leave_team(mode)
 
 
-cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t m0,
+cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t group, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t m0,
                      Py_ssize_t stop, const char *base, Py_ssize_t pitch, const Py_ssize_t *offsets, char *output) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t itemsize = job.itemsize, width = blocks.width, plane = job.output_at.channel, m, r, run, p0, p1
     cdef Py_ssize_t runs = (columns + blocks.most - 1) // blocks.most
     cdef Py_ssize_t depth = job.channels * job.rows.taps * job.columns.taps
-    cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, width)     # of the group in packed weights and bias
+    cdef Py_ssize_t first = group * ceil_to(job.outputs, width)      # of the group in packed weights and bias
     if columns == 1 and width > kernel.lanes:
         for r in range(rows):
             kernel.pixel_tile(depth, stop - m0, base + r * blocks.step_h * pitch * itemsize, offsets,
@@ -76,14 +76,16 @@ cdef void run_pixels(const Channels *job, const Blocks *blocks, Py_ssize_t index
                     output + (m * plane + r * job.OW + p0) * itemsize, plane)
 
 
-cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t m0,
+cdef bint run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t group, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t m0,
                     Py_ssize_t stop, const char *base, Py_ssize_t channel, const Py_ssize_t *offsets, char *points,
                     char *output) noexcept nogil:
+    """False where a result is not finite."""
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t lanes = kernel.lanes, plane = job.output_at.channel, m, r, run, t0, c, depth = job.channels * job.rows.taps
-    cdef Py_ssize_t first = index % job.groups * ceil_to(job.outputs, lanes), pitch = job.columns.pitch
+    cdef Py_ssize_t first = group * ceil_to(job.outputs, lanes), pitch = job.columns.pitch
     cdef Py_ssize_t tiles = (columns + job.m - 1) // job.m, runs = (tiles + blocks.most - 1) // blocks.most
     cdef char *stage = points + blocks.point_bytes
+    cdef bint finite = True
     for c in range(job.channels):
         kernel.line_points(job.m, (rows + job.rows.reach) * pitch // job.m, base + c * channel * 4, points + c * POINTS * blocks.line * 4,
                            blocks.line)
@@ -95,29 +97,34 @@ cdef void run_lines(const Channels *job, const Blocks *blocks, Py_ssize_t index,
                         job.m, tiles * (run + 1) // runs - t0, depth, points + (r * pitch // job.m + t0) * 4, blocks.line,
                         offsets, job.weights + (first + m) * depth * POINTS * 4, job.bias + (first + m) * 4, job.relu,
                         stage + (r * columns + t0 * job.m) * lanes * 4):
-                    job.doubtful[index // job.groups] = 1
+                    finite = False
         if columns == job.OW:            # the rows are one
             kernel.turn_out(min(lanes, stop - m), 1, rows * columns, stage, 0, output + m * plane * 4, plane, 0)
         else:
             kernel.turn_out(min(lanes, stop - m), rows, columns, stage, columns * lanes, output + m * plane * 4, plane, job.OW)
+    return finite
 
 
 cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, char *slab, const Py_ssize_t *offsets) noexcept nogil:
     cdef const fc_kernels *kernel = job.kernel
     cdef Py_ssize_t places = job.images * job.groups * blocks.row_blocks * blocks.column_blocks
-    cdef Py_ssize_t block = task // places if blocks.outputs_first else task % blocks.output_blocks
-    cdef Py_ssize_t place = task % places if blocks.outputs_first else task // blocks.output_blocks
+    cdef Py_ssize_t block = 0, place = 0, column_block = 0, row_block = 0, group = 0, image = 0
+    if task > 0:                         # the divisions take as long as a part of the smallest layers
+        block = task // places if blocks.outputs_first else task % blocks.output_blocks
+        place = task % places if blocks.outputs_first else task // blocks.output_blocks
+    if place > 0:
+        column_block, row_block = place % blocks.column_blocks, place // blocks.column_blocks % blocks.row_blocks
+        image = place // blocks.column_blocks // blocks.row_blocks
+        group, image = image % job.groups, image // job.groups
     cdef Py_ssize_t m0 = block * blocks.outputs, stop = min(job.outputs, m0 + blocks.outputs)
-    cdef Py_ssize_t column0 = place % blocks.column_blocks * blocks.columns, columns = min(blocks.columns, job.OW - column0)
-    cdef Py_ssize_t row0 = place // blocks.column_blocks % blocks.row_blocks * blocks.rows, rows = min(blocks.rows, job.OH - row0)
-    cdef Py_ssize_t index = place // blocks.column_blocks // blocks.row_blocks
+    cdef Py_ssize_t column0 = column_block * blocks.columns, columns = min(blocks.columns, job.OW - column0)
+    cdef Py_ssize_t row0 = row_block * blocks.rows, rows = min(blocks.rows, job.OH - row0)
     cdef Py_ssize_t source_plane = job.source_at.channel, pitch = job.columns.pitch
-    cdef Py_ssize_t start = frame_start(&job.source_at, index // job.groups, index % job.groups), size = job.rows.size * job.columns.size
+    cdef Py_ssize_t start = frame_start(&job.source_at, image, group), size = job.rows.size * job.columns.size
     cdef const char *base = slab
     cdef const char *source = job.source + start * job.itemsize
     cdef Py_ssize_t channel = slab_channel(&job.rows, &job.columns, kernel.lanes)
-    cdef char *output = job.output + (frame_start(&job.output_at, index // job.groups, index % job.groups)
-                                      + row0 * job.OW + column0) * job.itemsize
+    cdef char *output = job.output + (frame_start(&job.output_at, image, group) + row0 * job.OW + column0) * job.itemsize
     cdef bint direct = blocks.direct
     if job.m > 0 and direct:         # what is read behind the rows has to be there
         direct = (start + (job.channels - 1) * source_plane + size + 3 * job.m * kernel.lanes
@@ -128,10 +135,10 @@ cdef void run_task(const Channels *job, const Blocks *blocks, Py_ssize_t task, c
     else:
         slab_pack(kernel, job.itemsize, &job.rows, &job.columns, source, job.channels, source_plane, row0 * blocks.step_h,
                   span(rows, blocks.step_h), column0 * blocks.step_w, span(columns, blocks.step_w), 0, slab)
-    if job.m > 0:
-        run_lines(job, blocks, index, rows, columns, m0, stop, base, channel, offsets, slab + blocks.slab_bytes, output)
-    else:
-        run_pixels(job, blocks, index, rows, columns, m0, stop, base, pitch, offsets, output)
+    if job.m == 0:
+        run_pixels(job, blocks, group, rows, columns, m0, stop, base, pitch, offsets, output)
+    elif not run_lines(job, blocks, group, rows, columns, m0, stop, base, channel, offsets, slab + blocks.slab_bytes, output):
+        job.doubtful[image] = 1
 
 
 cdef void fill_offsets(const Channels *job, const Blocks *blocks, Py_ssize_t *offsets) noexcept nogil:

@@ -69,8 +69,7 @@ class Plan:
         bound = self._bound.get(x.shape) or self._bind(x.shape)
         run, shape = bound
         y = _empty(shape, self.dtype) if out is None else args.output(out, shape, self.dtype, x)
-        flags = x.flags
-        run(x if flags.c_contiguous and flags.aligned else args.contiguous(x), y)
+        run(x if x.flags.carray else args.contiguous(x), y)  # which leaves alone what may only be read
         return y
 
     def profile(self, x, seconds=0.5):
