@@ -16,11 +16,14 @@ from fastconv.kernels.slab cimport axis_layout, axis_measure, ceil_div, ceil_to,
 from fastconv.kernels.weight_gradient cimport WeightGradient
 
 cdef enum:
-    DEPTH = 512                  # pixels of a packed part, at most: long stretches of a row, which is far from the next one
+    # Pixels of a packed part for each row of the tile, at most: a low tile reads its panel more often, and wants it in the first-level
+    # cache; else long stretches of a row pay, which is far from the next one.
+    DEPTH = 64
     GRADIENT = 64 * 1024         # elements of the packed gradient, at most: they and a panel stay in the second-level cache
     TASK_OUTPUTS = 256           # output channels a task, at most: they pay for packing the taps
     TASK_PANELS = 8              # panels of taps a task, at most: they pay for packing the gradient
     SLAB_BYTES = 512 * 1024
+    ENOUGH_SUMS = 8              # at work at a time
     FEW_TASKS = 8                # below so many, taps are cut further, or the batch into parts
 
 # Shares of the products' time: packing the gradient, where a task has a panel; a part's weights, where it has a pixel.
@@ -62,7 +65,7 @@ cdef void choose_blocks(WeightGradient *job, Blocks *blocks) noexcept nogil:
     blocks.panels = min(panels, TASK_PANELS)
     blocks.outputs = min(ceil_to(job.outputs, job.kernel.tile_rows), TASK_OUTPUTS)
     blocks.output_blocks = (job.outputs + blocks.outputs - 1) // blocks.outputs
-    most = min(DEPTH, GRADIENT // blocks.outputs)
+    most = min(DEPTH * job.kernel.tile_rows, GRADIENT // blocks.outputs)
     blocks.columns = min(job.grid_columns, most)
     blocks.column_blocks = (job.grid_columns + blocks.columns - 1) // blocks.columns
     blocks.row_blocks = ceil_div(job.grid_rows, max(1, most // blocks.columns))
@@ -74,7 +77,8 @@ cdef void choose_blocks(WeightGradient *job, Blocks *blocks) noexcept nogil:
             (blocks.panels * width // taps + 2) * slab_channel(&job.rows, &job.columns, lanes) * job.itemsize):
         blocks.panels -= 1
     share_out(job, blocks, panels)
-    blocks.taps = ceil_to(ceil_div(depth, blocks.tap_blocks), lanes)         # cuts of one size, in whole vectors
+    # Cuts of one size, in whole vectors; in whole panels where a tile of one vector has so few sums that each waits for its last addition.
+    blocks.taps = ceil_to(ceil_div(depth, blocks.tap_blocks), lanes if job.kernel.tile_rows >= ENOUGH_SUMS else width)
     blocks.tap_blocks = ceil_div(depth, blocks.taps)
     channels = min(job.channels, blocks.taps // taps + 2)
     blocks.slab_bytes = 0 if blocks.direct else ceil_to(
