@@ -52,13 +52,23 @@ enum {
 #undef FC_ELEMENTWISE
 };
 
-/* The end of an array goes through the same loop, as a vector of its own. */
+enum { LONG = 1024 };
+
+/* Elements of a long array before the first vector of them that fills lines of the cache: one across two lines takes twice as long to store,
+ * and NumPy's arrays begin anywhere. */
+FC_INLINE ptrdiff_t before_lines(const void *output, ptrdiff_t count) {
+    const size_t beyond = (uintptr_t)output % FC_BYTES;
+    return count < LONG || !beyond ? 0 : (ptrdiff_t)((FC_BYTES - beyond) / sizeof(real));
+}
+
+/* The end of an array goes through the same loop, as a vector of its own; what stands before the lines likewise. */
 void FC_NAME(map_forward)(int function, ptrdiff_t count, const void *input, double parameter, void *output) {
-    const ptrdiff_t whole = count / VL * VL, rest = count - whole;
-    const real *from = input;
+    const ptrdiff_t head = before_lines(output, count), whole = (count - head) / VL * VL, rest = count - head - whole;
+    const real *from = (const real *)input + head;
     const vec a = broadcast((real)parameter);
-    real *to = output;
+    real *to = (real *)output + head;
     (void)a;
+    if (head) FC_NAME(map_forward)(function, head, input, parameter, output);
     switch (function) {
 #define FC_ELEMENTWISE(name, work, forward, backward)  \
     case WHICH_##name:                                 \
@@ -79,10 +89,11 @@ void FC_NAME(map_forward)(int function, ptrdiff_t count, const void *input, doub
 }
 
 void FC_NAME(map_backward)(int function, ptrdiff_t count, const void *gradient, const void *kept, double parameter, void *output) {
-    const ptrdiff_t whole = count / VL * VL, rest = count - whole;
-    const real *from = gradient, *beside = kept;
+    const ptrdiff_t head = before_lines(output, count), whole = (count - head) / VL * VL, rest = count - head - whole;
+    const real *from = (const real *)gradient + head, *beside = (const real *)kept + head;
     const vec a = broadcast((real)parameter);
-    real *to = output;
+    real *to = (real *)output + head;
+    if (head) FC_NAME(map_backward)(function, head, gradient, kept, parameter, output);
     switch (function) {
 #define FC_ELEMENTWISE(name, work, forward, backward)          \
     case WHICH_##name:                                         \
