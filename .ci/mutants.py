@@ -234,14 +234,6 @@ MUTANTS = {
         ("correlation.pyx", ("tile.count[vectors] = min(lanes, columns - p)", "tile.count[vectors] = lanes")),
         CONV,
     ),
-    "lanes: an image in doubt stays as it is": (
-        ("lane_forward.pyx", ("if doubts[i % net.lanes] != 0:", "if doubts[i % net.lanes] == 1:")),
-        ["tests/test_lanes.py"],
-    ),
-    "lanes: the last row's points": (
-        ("lane_forward.pyx", ("        for y in range(rows):\n            net.kernel.lane_line", "        for y in range(rows - 1):\n            net.kernel.lane_line")),
-        ["tests/test_lanes.py"],
-    ),
     "channels: the first group's weights": (
         ("channels.pyx", ("first = group * ceil_to(job.outputs, width) ", "first = 0 ")),
         CONV,
