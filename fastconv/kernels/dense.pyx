@@ -26,15 +26,15 @@ cdef int compute(const void *opaque, Py_ssize_t images, const char *const *sourc
     if layer.packed != NULL and rows <= FEW:
         return run(layer, rows, sources[0], target)
     return dense_product(layer.shape.itemsize, rows, layer.shape.outputs, layer.shape.channels, sources[0], layer.weights, layer.bias,
-                         target)
+                         layer.relu, target)
 
 
 cdef class Dense(Prepared):
     cdef State own
     cdef char *memory            # the weights as they came, then the bias
 
-    def __cinit__(self, weight, bias, Py_ssize_t rows):
-        """weight: (out_features, in_features); rows: of one image, each by itself."""
+    def __cinit__(self, weight, bias, Py_ssize_t rows, bint relu):
+        """weight: (out_features, in_features); rows: of one image, each by itself; relu: of the result."""
         cdef Array w, b
         cdef Shape shape
         cdef int status = 0
@@ -51,7 +51,7 @@ cdef class Dense(Prepared):
             view(bias, &b)
             memcpy(self.memory + w.size * w.itemsize, b.data, b.size * b.itemsize)
             self.own.layer.bias = self.memory + w.size * w.itemsize
-        self.own.rows = rows
+        self.own.layer.relu, self.own.rows = relu, rows
         if rows <= FEW and possible(&shape, CHANNELS):
             with nogil:
                 mode = enter_team()

@@ -30,6 +30,7 @@ cdef struct Product:             # c (M, N) = a (M, K) b (K, N) + bias (N)
     Py_ssize_t itemsize, M, N, K
     Matrix a, b
     const char *bias
+    bint relu                    # of the sums
     char *c
     Py_ssize_t row_shares, column_shares
 
@@ -80,7 +81,7 @@ cdef void run_task(const Product *job, Py_ssize_t task, char *workspace) noexcep
     cdef char *c
     cdef char *panel
     cdef fc_tile tile
-    tile.bias, tile.relu = NULL, 0
+    tile.bias = NULL
     tile.output_row, tile.weights_step, tile.offsets, tile.packed = job.N, tile_rows, offsets, True
     for k0 in range(DEPTH):
         offsets[k0] = k0 * width
@@ -90,6 +91,7 @@ cdef void run_task(const Product *job, Py_ssize_t task, char *workspace) noexcep
             depth = min(DEPTH, job.K - k0)
             tile.depth = depth
             tile.accumulate = k0 > 0 or job.bias != NULL
+            tile.relu = job.relu and k0 + depth == job.K
             for i from 0 <= i < rows by step:
                 pack(job, job.a.column, job.a.row, depth, min(step, rows - i), tile_rows,
                      job.a.data + ((i0 + i) * job.a.row + k0 * job.a.column) * itemsize, a + i * depth * itemsize)
@@ -150,9 +152,9 @@ cdef int product(Product *job) noexcept nogil:
 
 
 cdef int dense_product(Py_ssize_t itemsize, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const char *a, const char *b, const char *bias,
-                       char *c) noexcept nogil:
+                       bint relu, char *c) noexcept nogil:
     cdef Product job
-    job.kernel, job.itemsize, job.bias, job.c = kernels(itemsize), itemsize, bias, c
+    job.kernel, job.itemsize, job.bias, job.relu, job.c = kernels(itemsize), itemsize, bias, relu, c
     job.M, job.N, job.K = M, N, K
     job.a = Matrix(data=a, row=K, column=1)
     job.b = Matrix(data=b, row=1, column=K)
@@ -162,7 +164,7 @@ cdef int dense_product(Py_ssize_t itemsize, Py_ssize_t M, Py_ssize_t N, Py_ssize
 cdef int start(Product *job, Array *a, Array *b, Array *c) except -1:
     job.kernel = kernels(c.itemsize)
     job.itemsize = c.itemsize
-    job.bias = NULL
+    job.bias, job.relu = NULL, False
     job.a.data, job.b.data, job.c = a.data, b.data, c.data
     job.M, job.N = c.shape[0], c.shape[1]
     return 0
@@ -192,7 +194,7 @@ def linear_forward(input, weight, bias, output):
         view(bias, &b)
     with nogil:
         mode = enter_team()
-        status = dense_product(x.itemsize, y.shape[0], y.shape[1], x.shape[1], x.data, w.data, b.data, y.data)
+        status = dense_product(x.itemsize, y.shape[0], y.shape[1], x.shape[1], x.data, w.data, b.data, False, y.data)
         leave_team(mode)
     if status != 0:
         raise MemoryError("linear: no memory for the workspace")

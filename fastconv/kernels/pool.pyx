@@ -3,7 +3,9 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t
 
 from fastconv.kernels.arrays cimport Array, view
-from fastconv.kernels.pool_plane cimport MAXIMUM, MEAN, Pool, image_sizes, pool_lay, pool_release, pool_rows, pool_sizes, pool_start
+from fastconv.kernels.pool_plane cimport (
+    MAXIMUM, MEAN, Pool, image_sizes, join_planes, pool_lay, pool_release, pool_rows, pool_sizes, pool_start,
+)
 from fastconv.kernels.runtime cimport allocate, enter_team, leave_team, release, threads_for
 
 
@@ -25,6 +27,8 @@ cdef int pool_forward(Pool *job, const char *input, char *output, int64_t *indic
     if job.planes * job.OH * job.OW == 0:
         return 0
     threads = threads_for(<double> job.planes * job.OH * job.OW * job.KH * job.KW)
+    if threads == 1 and indices == NULL:             # several threads share out planes
+        join_planes(job)
     if pool_lay(job) == 0:
         tasks = job.planes * job.row_blocks * job.column_blocks
         threads = <int> min(threads, tasks)

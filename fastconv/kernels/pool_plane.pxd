@@ -28,9 +28,11 @@ cdef struct Pool:
     Py_ssize_t a_thread           # bytes of workspace
     Py_ssize_t slab_bytes
     char *divisors                # (OW) elements that a window has along its row, for means; otherwise NULL
-    char *factors                 # (OH) the rows that it has, or the divisor that overrides both
+    char *factors                 # (factor_rows) the rows that it has, or the divisor that overrides both
+    Py_ssize_t factor_rows        # OH, or those of a block where they are alike
     char few_divisors[FEW_BYTES]  # room for both where they are few
     bint direct                   # on the image as it lies; otherwise by a slab
+    bint joined                   # the planes are one tall one, whose rows of windows divide alike
     bint square                   # direct with one size and one stride for both axes
 
 cdef void pool_start(Pool *job, Operation operation, Py_ssize_t itemsize, Py_ssize_t kernel_h, Py_ssize_t kernel_w, Py_ssize_t stride_h,
@@ -44,6 +46,7 @@ cdef inline void image_sizes(Pool *job, const Array *image, const Array *pooled)
                pooled.shape[column])
 
 
+cdef void join_planes(Pool *job) noexcept nogil
 cdef int pool_lay(Pool *job) noexcept nogil
 cdef void pool_rows(const Pool *job, const char *plane, Py_ssize_t row0, Py_ssize_t rows, Py_ssize_t column0, Py_ssize_t columns,
                     char *output, int64_t *indices, char *workspace) noexcept nogil

@@ -14,7 +14,7 @@ cdef void pool_start(Pool *job, Operation operation, Py_ssize_t itemsize, Py_ssi
                      Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w) noexcept nogil:
     job.kernel, job.operation, job.itemsize, job.KH, job.KW = kernels(itemsize), operation, itemsize, kernel_h, kernel_w
     job.stride_h, job.stride_w, job.pad_h, job.pad_w, job.dil_h, job.dil_w = stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
-    job.count_include_pad, job.divisor_override = False, 0
+    job.count_include_pad, job.divisor_override, job.joined = False, 0, False
     job.divisors, job.factors, job.rows.offset, job.columns.offset = NULL, NULL, NULL, NULL
 
 
@@ -25,11 +25,15 @@ cdef void pool_sizes(Pool *job, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, P
     job.square = job.direct and job.KH == job.KW
 
 
+cdef void join_planes(Pool *job) noexcept nogil:
+    """Windows that neither overlap nor leave rows over see all planes as one: a small plane takes as long to begin as to pool."""
+    if job.direct and job.pad_h == 0 and job.KH == job.stride_h and job.H == job.OH * job.KH:
+        job.H, job.OH, job.planes, job.joined = job.H * job.planes, job.OH * job.planes, 1, True
+
+
 cdef int pool_lay(Pool *job) noexcept nogil:
     """Blocks, tables and workspace of the forward; -1 when memory is out. `pool_release` follows in any case."""
     job.block_columns = job.OW
-    if job.operation == MEAN and make_divisors(job, False) != 0:
-        return -1
     if job.direct:
         job.block_rows = max(1, min(job.OH, SLAB_BYTES // (job.W * job.stride_h * job.itemsize)))
         if job.OH == 1:
@@ -42,7 +46,8 @@ cdef int pool_lay(Pool *job) noexcept nogil:
         job.a_thread = job.slab_bytes + ceil_to(2 * (job.KH * job.KW + 1) * sizeof(Py_ssize_t), 64)
     job.row_blocks = (job.OH + job.block_rows - 1) // job.block_rows
     job.column_blocks = (job.OW + job.block_columns - 1) // job.block_columns
-    return 0
+    job.factor_rows = job.block_rows if job.joined else job.OH
+    return make_divisors(job, False) if job.operation == MEAN else 0
 
 
 cdef int slab_lay(Pool *job) noexcept nogil:
@@ -84,7 +89,7 @@ cdef void pool_rows(const Pool *job, const char *plane, Py_ssize_t row0, Py_ssiz
         pool_slab(job, plane, row0, rows, column0, columns, output, indices, workspace, <Py_ssize_t *> (workspace + job.slab_bytes))
         return
     if job.operation == MEAN:
-        divisors, factors = job.divisors + column0 * job.itemsize, job.factors + row0 * job.itemsize
+        divisors, factors = job.divisors + column0 * job.itemsize, job.factors + (0 if job.joined else row0) * job.itemsize
     elif job.operation == SUM:
         divisors = &job.few_divisors[0]     # not NULL: no maximum; without factors nothing is divided, and nothing read from it
     job.kernel.pool_rows(
@@ -150,14 +155,13 @@ cdef double get_number(const Pool *job, const char *table, Py_ssize_t i) noexcep
 cdef int make_divisors(Pool *job, bint inverse) noexcept nogil:
     """The divisors of all windows, a column's times a row's, or the `inverse` of each to multiply by; -1 when memory is out."""
     cdef Py_ssize_t i, columns = job.OW + job.kernel.lanes
-    cdef Py_ssize_t room = (columns + job.OH) * job.itemsize
+    cdef Py_ssize_t room = (columns + job.factor_rows) * job.itemsize
     cdef double count, common = 1
     job.divisors = &job.few_divisors[0] if room <= FEW_BYTES else <char *> allocate(room)
     if job.divisors == NULL:
         return -1
     job.factors = job.divisors + columns * job.itemsize
-    for i in range(columns):
-        put_number(job, job.divisors, i, 1)
+    job.kernel.fill(columns, 1, job.divisors)
     if job.divisor_override == 0:
         # Where no window hangs over the right edge or its padding is counted, all divide alike, and the rows' table holds it: exact.
         if (job.pad_w == 0 or job.count_include_pad) and (job.OW - 1) * job.stride_w + job.KW <= job.W + 2 * job.pad_w:
@@ -166,11 +170,13 @@ cdef int make_divisors(Pool *job, bint inverse) noexcept nogil:
             for i in range(job.OW):
                 count = window_count(job, i * job.stride_w - job.pad_w, job.KW, job.pad_w, job.W)
                 put_number(job, job.divisors, i, 1 / count if inverse else count)
-    for i in range(job.OH):
+    for i in range(1 if job.joined else job.factor_rows):
         count = <double> job.divisor_override
         if job.divisor_override == 0:
             count = common * window_count(job, i * job.stride_h - job.pad_h, job.KH, job.pad_h, job.H)
         put_number(job, job.factors, i, 1 / count if inverse else count)
+    if job.joined:
+        job.kernel.fill(job.factor_rows, get_number(job, job.factors, 0), job.factors)
     return 0
 
 
@@ -187,7 +193,7 @@ cdef int gradient_lay(Pool *job) noexcept nogil:
     job.block_rows = max(1, min(job.H, SLAB_BYTES // (job.OW * job.itemsize)))
     job.row_blocks = (job.H + job.block_rows - 1) // job.block_rows
     job.block_windows = min(job.OH, (job.block_rows + job.KH - 2) // job.stride_h + 2)
-    job.a_thread = 0
+    job.a_thread, job.factor_rows = 0, job.OH
     if not job.square:
         job.a_thread = ceil_to(((job.block_windows + 1) * job.OW + job.KW + 2 * job.kernel.lanes) * job.itemsize, 64)
     return make_divisors(job, True)

@@ -12,8 +12,8 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
     """Prepares a network for inference on images of one shape.
 
     The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
-    convolution is computed along with it, and batch normalisation there is folded into its weights; other activations
-    work in place; pooling and dense layers write into an arena that is allocated here; Flatten and Dropout cost
+    convolution or a dense layer is computed along with it, and batch normalisation behind a convolution is folded into
+    its weights; other activations work in place; pooling and dense layers write into an arena that is allocated here; Flatten and Dropout cost
     nothing. Small networks like LeNet compute several images at a time, one in each lane of the vectors, with what lies
     between the layers in a core's cache.
 
@@ -148,12 +148,16 @@ def _fused(layers):
     """(name, layer, whether the ReLU behind it is computed along with it)."""
     done = []
     for name, layer in layers:
-        if isinstance(layer, nn.ReLU) and done and _planned(done[-1][1]) and not done[-1][2]:
-            before, convolution, _ = done[-1]
-            done[-1] = f"{before} + {name}", convolution, True
+        if isinstance(layer, nn.ReLU) and done and _takes_relu(done[-1][1]) and not done[-1][2]:
+            before, weighted, _ = done[-1]
+            done[-1] = f"{before} + {name}", weighted, True
         else:
             done.append((name, layer, False))
     return done
+
+
+def _takes_relu(layer):
+    return _planned(layer) or isinstance(layer, nn.Linear)
 
 
 def _planned(layer):

@@ -136,7 +136,7 @@ def _conv2d(layer, place):
 def _linear(layer, place):
     (_, *output_shape), (_, N, K) = args.linear(place.whole_shape, layer.weight.shape)
     rows = prod(place.input_shape[:-1])
-    prepared = dense.Dense(np.ascontiguousarray(layer.weight), layer.bias, rows)
+    prepared = dense.Dense(np.ascontiguousarray(layer.weight), layer.bias, rows, place.relu)
     return _step(
         place,
         "gemm",

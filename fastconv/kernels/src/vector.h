@@ -237,6 +237,12 @@ FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
     memcpy(p, lanes, (size_t)count * sizeof(real));
 }
 
+/* A vector of a row with so many elements from p on: all lanes, or as many as there are. */
+FC_INLINE void store_up_to(real *p, vec v, ptrdiff_t count) {
+    if (count >= VL) store(p, v);
+    else store_part(p, v, count);
+}
+
 /* The lanes low <= lane < high to p + lane: only those are written. */
 FC_INLINE void store_between(real *p, vec v, ptrdiff_t low, ptrdiff_t high) {
 #if FC_AVX512

@@ -15,10 +15,6 @@ FC_INLINE vec root(vec x) {
 /* How many of the next VL elements there are, and vectors of them. */
 #define LANES(count, i) ((count) - (i) < VL ? (count) - (i) : VL)
 FC_INLINE vec get(const real *p, ptrdiff_t lanes) { return lanes == VL ? load(p) : load_part(p, lanes); }
-FC_INLINE void put(real *p, vec v, ptrdiff_t lanes) {
-    if (lanes == VL) store(p, v);
-    else store_part(p, v, lanes);
-}
 
 /* g = gradient + decay * p; v = momentum * v + g (velocity NULL: v = g); p -= rate * v. */
 void FC_NAME(sgd_step)(ptrdiff_t count, double rate, double momentum, double decay, const void *gradient, void *velocity, void *parameter) {
@@ -30,9 +26,9 @@ void FC_NAME(sgd_step)(ptrdiff_t count, double rate, double momentum, double dec
         vec v = get(slope + i, lanes) + broadcast((real)decay) * p;
         if (speed) {
             v += broadcast((real)momentum) * get(speed + i, lanes);
-            put(speed + i, v, lanes);
+            store_up_to(speed + i, v, lanes);
         }
-        put(value + i, p - broadcast((real)rate) * v, lanes);
+        store_up_to(value + i, p - broadcast((real)rate) * v, lanes);
     }
 }
 
@@ -47,8 +43,8 @@ void FC_NAME(adam_step)(ptrdiff_t count, double rate, double beta1, double beta2
         const vec first = get(m + i, lanes);
         const vec average = first + broadcast((real)(1 - beta1)) * (g - first);
         const vec spread = broadcast((real)beta2) * get(s + i, lanes) + broadcast((real)(1 - beta2)) * (g * g);
-        put(m + i, average, lanes);
-        put(s + i, spread, lanes);
-        put(value + i, p - broadcast((real)rate) * average / (root(spread) / broadcast((real)scale) + broadcast((real)eps)), lanes);
+        store_up_to(m + i, average, lanes);
+        store_up_to(s + i, spread, lanes);
+        store_up_to(value + i, p - broadcast((real)rate) * average / (root(spread) / broadcast((real)scale) + broadcast((real)eps)), lanes);
     }
 }

@@ -39,6 +39,10 @@ void FC_NAME(pixel_tile)(ptrdiff_t depth, ptrdiff_t channels, const void *source
             CASE(5) CASE(6) CASE(7) CASE(8)
 #endif
         }
-        for (ptrdiff_t c = 0; c < here; c++, to += output_channel) *to = result[c];
+        if (output_channel == 1)
+            for (ptrdiff_t c = 0; c < here; c += VL) store_up_to(to + c, load(result + c), here - c);
+        else
+            for (ptrdiff_t c = 0; c < here; c++) to[c * output_channel] = result[c];
+        to += here * output_channel;
     }
 }

@@ -14,11 +14,6 @@ typedef struct {
     int64_t *indices;
 } plane_of;
 
-FC_INLINE void put(vec value, real *output, ptrdiff_t lanes) {
-    if (lanes >= VL) store(output, value);
-    else store_part(output, value, lanes);
-}
-
 /* Larger, or a NaN: a NaN stays, and the first of equal values is kept. */
 FC_INLINE mask wins(vec value, vec best) { return FC_MASK(value > best) | FC_MASK(value != value); }
 
@@ -52,7 +47,7 @@ FC_INLINE mask square_strip(const int KW, const int whole, const plane_of *t, co
         rows[KW - 1] = row_maximum(KW, whole, t, span, t->top + r + KW - 1, &doubt);
         vec best = rows[0];
         FC_UNROLL for (int kh = 1; kh < KW; kh++) best = larger(rows[kh], best);
-        put(best, t->output + r * t->columns + column, t->columns - column);
+        store_up_to(t->output + r * t->columns + column, best, t->columns - column);
     }
     return doubt;
 }
@@ -76,7 +71,7 @@ FC_INLINE mask maximum_strip(const int stride, const int KW, const int whole, co
             }
         }
         if (!careful) doubt |= FC_MASK(total != total);
-        put(best, t->output + r * t->columns + column, t->columns - column);
+        store_up_to(t->output + r * t->columns + column, best, t->columns - column);
     }
     return doubt;
 }
@@ -98,7 +93,7 @@ FC_INLINE int argmaximum_strip(const int stride, const int KW, const int whole, 
                 winner = (better & offset) | (~better & winner);
             }
         }
-        put(best, t->output + r * t->columns + column, t->columns - column);
+        store_up_to(t->output + r * t->columns + column, best, t->columns - column);
         doubt |= FC_MASK(winner < mask_of(0));
         integer offset[FC_BYTES / sizeof(real)];
         memcpy(offset, &winner, sizeof winner);
@@ -141,7 +136,7 @@ FC_INLINE void mean_strip(const int stride, const int KW, const int whole, const
             for (ptrdiff_t kh = 0; kh < t->KH; kh++) total += row_sum(stride, KW, whole, t, span, y + kh);
         }
         if (t->factors) total /= divisors * broadcast(t->factors[r]);
-        put(total, t->output + r * t->columns + column, lanes);
+        store_up_to(t->output + r * t->columns + column, total, lanes);
     }
 }
 
@@ -226,10 +221,10 @@ void FC_NAME(spread_row)(ptrdiff_t KW, int stride, ptrdiff_t left, ptrdiff_t col
             phase[b] = sum;
         }
         if (stride == 1) {
-            put(phase[0], to + w, W - w);
+            store_up_to(to + w, phase[0], W - w);
         } else {
-            put(lows(phase[0], phase[1]), to + w, W - w);
-            if (W - w > VL) put(highs(phase[0], phase[1]), to + w + VL, W - w - VL);
+            store_up_to(to + w, lows(phase[0], phase[1]), W - w);
+            if (W - w > VL) store_up_to(to + w + VL, highs(phase[0], phase[1]), W - w - VL);
         }
     }
 }
