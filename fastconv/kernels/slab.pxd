@@ -127,15 +127,15 @@ cdef inline void slab_pack(const fc_kernels *kernel, Py_ssize_t itemsize, const 
     cdef Py_ssize_t column_pitch = min(columns.pitch, column_count + columns.pitch - columns.outputs)
     cdef Py_ssize_t c, sh, sw, h0, w0, low, high, top, bottom
     cdef char *target
-    for c in range(channels):
-        for sh in range(rows.slots):
-            h0 = row0 * rows.step + rows.first + rows.base[sh]
-            top = min(max(ceil_div(-h0, rows.step), 0), row_pitch)
-            bottom = max(min(ceil_div(rows.size - h0, rows.step), row_pitch), top)
-            for sw in range(columns.slots):
-                w0 = column0 * columns.step + columns.first + columns.base[sw]
-                low = min(max(ceil_div(-w0, columns.step), 0), column_pitch)
-                high = max(min(ceil_div(columns.size - w0, columns.step), column_pitch), low)
+    for sh in range(rows.slots):
+        h0 = row0 * rows.step + rows.first + rows.base[sh]
+        top = min(max(ceil_div(-h0, rows.step), 0), row_pitch)
+        bottom = max(min(ceil_div(rows.size - h0, rows.step), row_pitch), top)
+        for sw in range(columns.slots):
+            w0 = column0 * columns.step + columns.first + columns.base[sw]
+            low = min(max(ceil_div(-w0, columns.step), 0), column_pitch)
+            high = max(min(ceil_div(columns.size - w0, columns.step), column_pitch), low)
+            for c in range(channels):
                 target = slab + ((c * rows.slots + sh) * columns.slots + sw) * plane * itemsize
                 kernel.fill(top * columns.pitch, filler, target)
                 kernel.pad_rows(

@@ -13,8 +13,6 @@ typedef struct {
     int whole;
 } row_span;
 
-FC_INLINE ptrdiff_t clamp_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > VL ? VL : lane; }
-
 /* `column`: the first tap of the first output; W: the row's length. */
 FC_INLINE row_span span_of(const int stride, const int taps, ptrdiff_t column, ptrdiff_t W) {
     row_span span = {.whole = 1};

@@ -184,6 +184,7 @@ FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
 #endif
     return v;
 }
+FC_INLINE ptrdiff_t clamp_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > VL ? VL : lane; }
 /* The lanes low <= lane < high of what lies at p, the others `filler`: only those are read. */
 FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real filler) {
 #if FC_AVX512

@@ -11,8 +11,6 @@ typedef struct {
     mask rest;        /* nonzero where an index has more bits than its lane: such a one may have met a pixel, and must not count */
 } seen;
 
-FC_INLINE ptrdiff_t clamp_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > VL ? VL : lane; }
-
 /* VL indices as lanes: whole ones, or their lower halves. */
 FC_INLINE mask load_indices(const int whole, const int64_t *indices, ptrdiff_t lanes, mask *rest) {
     const real *bits = (const real *)indices; /* not numbers: they are only moved */

@@ -18,8 +18,6 @@ typedef struct {
     int whole;
 } strip_of;
 
-FC_INLINE ptrdiff_t clamp_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > VL ? VL : lane; }
-
 FC_INLINE void put(const int whole, vec value, real *row, ptrdiff_t low, ptrdiff_t high) {
     if (whole || high - low == VL) store(row, value);
     else if (low < high) store_between(row, value, low, high);

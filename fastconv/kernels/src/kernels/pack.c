@@ -144,32 +144,53 @@ void FC_NAME(fill)(ptrdiff_t count, double value, void *target) {
     for (ptrdiff_t i = 0; i < count; i++) ((real *)target)[i] = x;
 }
 
+/* A vector of a padded row, whose lanes first <= lane < stop come from the source: that of lane 0 would lie at p. */
+FC_INLINE vec padded(const int step, ptrdiff_t first, ptrdiff_t stop, real filler, const real *p) {
+    if (step == 1) return load_between(p, clamp_lane(first), clamp_lane(stop), filler);
+    const ptrdiff_t low = 2 * first, high = stop > first ? 2 * stop - 1 : low; /* the last element that is read has to be there */
+    return evens(load_between(p, clamp_lane(low), clamp_lane(high), filler),
+                 load_between(p + VL, clamp_lane(low - VL), clamp_lane(high - VL), filler));
+}
+
+/* The vector in which the source begins and the one in which it ends are alike in all rows. */
+FC_INLINE void pad_rows_body(const int step, ptrdiff_t rows, ptrdiff_t low, ptrdiff_t count, ptrdiff_t pitch, real filler, const real *from,
+                             ptrdiff_t source_row, real *to) {
+    const ptrdiff_t begin = low / VL * VL, whole = (low + count - (step == 2)) / VL * VL, end = whole > begin + VL ? whole : begin + VL;
+    for (; rows > 0; rows--, from += source_row, to += pitch) {
+        const ptrdiff_t room = rows * pitch; /* what a vector writes beyond its row is written again by the next ones */
+        ptrdiff_t at = 0;
+        for (; at < begin; at += VL) store_up_to(to + at, broadcast(filler), room - at);
+        if (at < pitch) store_up_to(to + at, padded(step, low - begin, low + count - begin, filler, from + (begin - low) * step), room - at);
+        for (at += VL; at < end; at += VL) {
+            const real *p = from + (at - low) * step;
+            store_up_to(to + at, step == 1 ? load(p) : evens(load(p), load(p + VL)), room - at);
+        }
+        if (at < pitch) store_up_to(to + at, padded(step, low - end, low + count - end, filler, from + (end - low) * step), room - at);
+        for (at += VL; at < pitch; at += VL) store_up_to(to + at, broadcast(filler), room - at);
+    }
+}
+
 /* `rows` rows of `pitch` elements: `low` fillers, `count` elements of the source `step` apart, fillers to the end. */
 void FC_NAME(pad_rows)(ptrdiff_t rows, ptrdiff_t low, ptrdiff_t count, ptrdiff_t pitch, double filler, const void *source,
                        ptrdiff_t source_row, ptrdiff_t step, void *target) {
     const real fill = (real)filler, *from = source;
     real *to = target;
+    if (step == 1) {
+        pad_rows_body(1, rows, low, count, pitch, fill, from, source_row, to);
+        return;
+    }
+    if (step == 2 && FC_VECTORS) {
+        pad_rows_body(2, rows, low, count, pitch, fill, from, source_row, to);
+        return;
+    }
     for (ptrdiff_t r = 0; r < rows; r++, from += source_row, to += pitch) {
         ptrdiff_t i = 0;
         for (ptrdiff_t j = 0; j < low; j++) to[j] = fill;
-        if (step == 1) {
-            for (; i + VL <= count; i += VL) store(to + low + i, load(from + i));
-            if (i < count) store_part(to + low + i, load_part(from + i, count - i), count - i);
-        } else {
-            if (step == 2) {
-                for (; i + VL < count; i += VL) store(to + low + i, evens(load(from + 2 * i), load(from + 2 * i + VL)));
-                const ptrdiff_t left = 2 * (count - i) - 1; /* elements up to the last one that counts */
-                if (left > 0)
-                    store_part(to + low + i, evens(load_part(from + 2 * i, left < VL ? left : VL),
-                                                   load_part(from + 2 * i + VL, left > VL ? left - VL : 0)), count - i);
-            } else {
-                if (step == 4 && VL >= 4)
-                    for (; i + VL < count; i += VL)
-                        store(to + low + i, evens(evens(load(from + 4 * i), load(from + 4 * i + VL)),
-                                                  evens(load(from + 4 * i + 2 * VL), load_part(from + 4 * i + 3 * VL, VL >= 4 ? VL - 3 : 0))));
-                for (; i < count; i++) to[low + i] = from[i * step];
-            }
-        }
+        if (step == 4 && VL >= 4)
+            for (; i + VL < count; i += VL)
+                store(to + low + i, evens(evens(load(from + 4 * i), load(from + 4 * i + VL)),
+                                          evens(load(from + 4 * i + 2 * VL), load_part(from + 4 * i + 3 * VL, VL >= 4 ? VL - 3 : 0))));
+        for (; i < count; i++) to[low + i] = from[i * step];
         for (ptrdiff_t j = low + count; j < pitch; j++) to[j] = fill;
     }
 }
