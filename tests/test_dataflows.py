@@ -91,7 +91,7 @@ def cases(draw):
         kernel, stride, dilation = (
             draw(st.tuples(integer(1, 5), integer(1, 5))),
             draw(steps),
-            draw(st.tuples(integer(1, 3), integer(1, 3))),
+            draw(st.one_of(st.just((1, 1)), st.tuples(integer(1, 3), integer(1, 3)))),
         )
     padding = draw(st.tuples(integer(0, 3), integer(0, 3)))
     extents = [
@@ -165,7 +165,7 @@ def test_which_are_able(case):
     stride, kernel = options["stride"], case.w.shape[2:]
     single = case.dtype == np.float32 and options["dilation"] == (1, 1)
     taps = max(-(-k // s) for k, s in zip(kernel, stride, strict=True))
-    for name, of in (("winograd4", {3}), ("winograd3", {4}), ("winograd2", {3, 5})):
+    for name, of in (("winograd4", {3}), ("winograd3", {2, 4}), ("winograd2", {3, 5})):
         suits = single and options["groups"] == 1 and taps in of
         assert (name in able) == (name in case.able("grad_input")) == (name in case.able("grad_weight")) == suits
     for name, width in (("lines4", 3), ("lines2", 5)):
@@ -200,6 +200,8 @@ LARGE = {
     "11x11, stride 4": ((3, 3, 90, 91), (40, 3, 11, 11), dict(padding=(1, 1), stride=(4, 4))),
     "7x7, stride 2": ((2, 5, 60, 63), (35, 5, 7, 7), dict(padding=(3, 3), stride=(2, 2))),
     "1x5": ((3, 40, 1, 200), (50, 40, 1, 5), {}),
+    "4x4, stride 2": ((3, 19, 58, 61), (35, 19, 4, 4), dict(padding=(1, 1), stride=(2, 2))),
+    "2x2": ((3, 18, 47, 50), (33, 18, 2, 2), {}),
     "5x5, stride 2": ((3, 17, 57, 59), (33, 17, 5, 5), dict(padding=(2, 2), stride=(2, 2))),
     "grouped": ((3, 36, 51, 53), (60, 12, 3, 3), dict(padding=(1, 1), groups=3)),
     "depthwise": ((3, 61, 77, 75), (122, 1, 3, 3), dict(padding=(1, 1), groups=61)),
@@ -247,6 +249,8 @@ SPECIAL_SHAPES = [
     ((3, 5, 13, 14), (17, 5, 5, 5), dict(padding=(1, 2))),
     ((3, 3, 22, 24), (6, 3, 11, 11), dict(padding=(1, 2), stride=(4, 4))),
     ((3, 3, 13, 14), (6, 3, 7, 7), dict(padding=(3, 3), stride=(2, 2))),
+    ((3, 3, 13, 14), (6, 3, 4, 4), dict(padding=(1, 2), stride=(2, 2))),
+    ((3, 4, 13, 14), (6, 4, 2, 2), dict(padding=(1, 0))),
     ((3, 5, 13, 14), (7, 5, 3, 3), dict(padding=(1, 1))),
     ((3, 17, 9, 8), (18, 17, 3, 3), dict(padding=(2, 0))),
     ((3, 4, 11, 12), (8, 1, 3, 3), dict(padding=(1, 1), groups=4)),
@@ -431,11 +435,13 @@ def test_a_wrong_dataflow_is_named(wrong, rng):
 # Root-mean-square error over that of a sequential float32 sum, and the largest error over rms: what is promised.
 DIRECT, FOUR, SIX = (1.1, 1e-5), (1.5, 1e-5), (4.0, 4e-5)
 PROMISED = {
+    2: {"panels": DIRECT, "winograd3": FOUR},
     3: {"panels": DIRECT, "winograd2": FOUR, "winograd4": SIX, "lines4": SIX},
     4: {"panels": DIRECT, "winograd3": SIX},
     5: {"panels": DIRECT, "winograd2": SIX, "lines2": SIX},
 }
 PROMISED_GRADIENT = {
+    2: {"product": (1.3, 2e-5), "winograd3": FOUR},
     3: {"product": (1.3, 2e-5), "winograd2": FOUR, "winograd4": SIX},
     4: {"product": (1.3, 2e-5), "winograd3": SIX},
     5: {"product": (1.3, 2e-5), "winograd2": (8.0, 1e-4)},

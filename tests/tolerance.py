@@ -18,7 +18,7 @@ def dataflow_allowance(name, weight_shape, of="output", stride=1):
         return {}
     step = max(stride) if isinstance(stride, tuple) else stride
     taps = _taps(weight_shape, stride)
-    if name == "winograd2" and taps == 3:
+    if (name, taps) in (("winograd2", 3), ("winograd3", 2)):
         factor = FOUR_POINTS
     else:
         factor = FIVE_TAPS if of == "grad_weight" and taps == 5 else SIX_POINTS
@@ -51,11 +51,11 @@ def assert_sums(actual, expected: Sum, dtype, winograd=0.0, reach=3):
 
 def allowance(weight_shape, dtype, of="output", stride=1, padding=0, dilation=1, groups=1):
     """What `assert_sums` allows a function that may choose Winograd's algorithm for itself; {} where it may not."""
-    suits = groups == 1 and _taps(weight_shape, stride) in (3, 4, 5)
+    suits = groups == 1 and _taps(weight_shape, stride) in (2, 3, 4, 5)
     suits = suits or (stride in (1, (1, 1)) and weight_shape[3] in (3, 5) and of != "grad_weight")
     if dtype != np.float32 or dilation not in (1, (1, 1)) or not suits:
         return {}
-    name = "winograd4" if _taps(weight_shape, stride) == 3 else "winograd2"
+    name = {2: "winograd3", 3: "winograd4"}.get(_taps(weight_shape, stride), "winograd2")
     return dataflow_allowance(name, weight_shape, of, stride)
 
 

@@ -13,7 +13,7 @@ cdef enum Dataflow:
     CHANNELS    # implicit GEMM with the output channels in the lanes
     FILTERS     # one channel's filter at a time, rows abreast
     WINOGRAD4   # F(4x4, 3x3)
-    WINOGRAD3   # F(3x3, 4x4)
+    WINOGRAD3   # F(3x3, 4x4) and F(3x3, 2x2)
     WINOGRAD2   # F(2x2, 3x3) and F(2x2, 5x5)
     LINES4      # as CHANNELS, with F(4, 3) along the rows
     LINES2      # the same with F(2, 5)
@@ -26,7 +26,7 @@ cdef enum WeightDataflow:
     PRODUCT     # a matrix product with the taps in the lanes
     PLANES      # 3 x 3 filters of one channel, on planes as they lie
     TILES4      # F(3x3, 4x4)
-    TILES3      # F(4x4, 3x3)
+    TILES3      # F(4x4, 3x3) and F(2x2, 3x3)
     TILES2      # F(3x3, 2x2) and F(5x5, 2x2)
 
 cdef enum:

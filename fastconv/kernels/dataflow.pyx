@@ -17,7 +17,6 @@ cdef enum:
     CACHE_BYTES = 20 * 1024 * 1024   # of the last-level cache
     WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
-    LEAST_OUTPUTS = 16               # of a weight gradient: fewer do not pay for packing the taps
     WIDE_BYTES = 64                  # of a vector, where there are 32 registers of them
     # Of the source rows that one output row reads, in all channels: they have to stay in a cache. Winograd's points of them take up to
     # three times as much.
@@ -45,7 +44,7 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
     if m > 0:
         taps = winograd_taps(shape)
         return (shape.itemsize == 4 and shape.groups == 1 and shape.dil_h == 1 and shape.dil_w == 1
-                and (m + taps == 7 or (m == 2 and taps == 3))
+                and (m + taps == 7 or (m + taps == 5 and taps >= 2))
                 and shape.channels * (1 if shape.transposed else shape.stride_h * shape.stride_w) <= MOST_CHANNELS)
     if shape.transposed and shape.stride_h * shape.stride_w > 1:
         return dataflow == PANELS        # phase by phase
@@ -60,23 +59,32 @@ cdef bint possible(const Shape *shape, int dataflow) noexcept nogil:
     return True
 
 
+cdef double reading_cost(const Shape *shape) noexcept nogil:
+    """Of a pixel in a vector of channels: it is turned around, and phases are taken apart before."""
+    return shape.lanes * (1.1 if shape.stride_h * shape.stride_w == 1 else 1.25 + shape.stride_w)
+
+
 cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
-    """Cycles, by parts: the products, with their weights, and the transforms of both sides, a vector of channels of a tile each."""
-    cdef Py_ssize_t phases = shape.stride_h * shape.stride_w
+    """Cycles, by parts: the products, with their weights, and the transforms of both sides, a vector of channels of a point each. A part
+    of these grows with the pixels for each point."""
+    cdef Py_ssize_t phases = shape.stride_h * shape.stride_w, r = winograd_taps(shape)
     cdef Py_ssize_t channels = shape.channels * (1 if shape.transposed else phases)
     cdef Py_ssize_t outputs = shape.outputs * (phases if shape.transposed else 1)
     cdef Py_ssize_t height = ceil_to(shape.OH, shape.stride_h) // shape.stride_h if shape.transposed else shape.OH
     cdef Py_ssize_t width = ceil_to(shape.OW, shape.stride_w) // shape.stride_w if shape.transposed else shape.OW
     cdef double tiles = <double> ((height + m - 1) // m) * ((width + m - 1) // m)
-    cdef Py_ssize_t points = (m + winograd_taps(shape) - 1) * (m + winograd_taps(shape) - 1)
+    cdef Py_ssize_t points = (m + r - 1) * (m + r - 1)
     cdef double vectors = ceil_to(outputs, shape.lanes) / shape.lanes
     cdef double weights = points * channels * vectors
-    cdef double products = 1.1 * tiles
+    cdef double products = tiles, pixels = <double> m * m / points
+    cdef double reading = 1.1 * shape.lanes if shape.transposed else reading_cost(shape)
+    cdef double writing = 0.9 * shape.lanes * shape.stride_w if phases > 1 and shape.transposed else 11
     if prepared:                 # a vector of weights is read once a panel, from the last-level cache or, too large for it, from memory
         products = max(products, 13 if weights * shape.lanes * 4 > CACHE_BYTES else 4)
-    else:                        # or made: its filters fetched, then point by point
-        products += 0.2 * points + 200.0 / points
-    return weights * products + points * tiles * (8 * (ceil_to(channels, shape.lanes) / shape.lanes) + 14 * vectors)
+    else:                        # or made
+        products += 8 + (45 if phases == 1 else 150) * <double> r * r / points
+    return weights * products + points * tiles * (((8.5 if wide(shape) else 5) + reading * pixels) * (ceil_to(channels, shape.lanes) / shape.lanes)
+                                                  + (5.5 + writing * pixels) * vectors)
 
 
 cdef double filled(Py_ssize_t count, Py_ssize_t lanes) noexcept nogil:
@@ -120,8 +128,8 @@ cdef double channel_cost(const Shape *shape) noexcept nogil:
 
 cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
     """6 multiply-adds for m outputs of KW taps (with 16 registers more than a load each); making points of a vector of pixels costs about
-    26 steps, of weights 150. Where no rows share them, points and weights of many channels come from the second-level cache: twice as
-    long."""
+    26 steps, of weights 150, of those that lie the wrong way round twice as many. Where no rows share them, points and weights of many
+    channels come from the second-level cache: twice as long."""
     cdef Py_ssize_t tiles = ceil_to(shape.OW, m) // m, depth = shape.channels * shape.KH * shape.KW
     cdef double pixels = <double> shape.OH * shape.OW, lanes = filled(shape.outputs, shape.lanes)
     cdef double step = 6.9 if wide(shape) else 20
@@ -129,22 +137,23 @@ cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
         step *= 2
     return (lanes * step * tiles / (shape.KW * shape.OW) + 10.0 / depth
             + 26.0 * tiles / (<double> shape.outputs * shape.KH * shape.KW * shape.OW)
-            + (0 if prepared else 150 * lanes / (shape.KW * pixels))
+            + (0 if prepared else (300 if shape.transposed else 150) * lanes / (shape.KW * pixels))
             + (0.08 if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
 
 
 cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil:
     cdef double pixels = <double> shape.OH * shape.OW, pack
     if winograd_tile(dataflow) > 0:
+        if shape.transposed and shape.stride_h * shape.stride_w > 1:     # phases multiply nothing by zero
+            pixels = <double> shape.H * shape.W
         return (winograd_cost(shape, winograd_tile(dataflow), prepared) * shape.lanes
-                / (<double> shape.channels * shape.outputs * shape.KH * shape.KW
-                   * (shape.H * shape.W if shape.transposed else shape.OH * shape.OW)))
+                / (pixels * shape.channels * shape.outputs * shape.KH * shape.KW))
     if line_tile(dataflow) > 0:
         return line_cost(shape, line_tile(dataflow), prepared)
     if dataflow == FILTERS:      # nearly a load a multiply-add, and results are stored after few of them
         return (1.5 if shape.KH == 3 and shape.KW == 3 else 1.25 + 4.5 / (shape.KH * shape.KW)) * filled(shape.OW, shape.lanes)
     # Packing the weights, which lie the wrong way round for the gradient of the input.
-    pack = 0 if prepared else 25 / pixels if shape.transposed else 8 / pixels
+    pack = 0 if prepared else 42 / pixels if shape.transposed else 12 / pixels
     return pack + (channel_cost(shape) if dataflow == CHANNELS else pixel_cost(shape, dataflow == PANELS))
 
 
@@ -200,35 +209,38 @@ cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil:
 
 
 cdef double weight_cost(const Shape *shape, int dataflow) noexcept nogil:
-    """Cycles an image."""
+    """Cycles an image. What comes once a batch counts half."""
     cdef double weights = <double> shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW
+    cdef double pixels = <double> shape.OH * shape.OW, tiles, part
     cdef int m = weight_tile(dataflow)
-    cdef Py_ssize_t points, channels
-    cdef double tiles, vectors
-    if dataflow == LANES:
-        return weights / shape.lanes * ceil_to(shape.OH * shape.OW, shape.lanes) * 1.2
+    cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, r = winograd_taps(shape), points, channels, outputs
+    if dataflow == LANES:        # a vector of sums a weight, which are added up at the end
+        return weights / shape.lanes * (1.4 * ceil_to(shape.OH * shape.OW, shape.lanes) + 2.5 * pixels / shape.outputs + 80)
     if dataflow == PRODUCT:      # packing the taps is shared by the outputs
-        return weights / shape.lanes * shape.OH * shape.OW * (1.1 + 3.0 / shape.outputs)
-    channels = ceil_to(shape.channels * shape.stride_h * shape.stride_w, shape.lanes)
-    points = (m + winograd_taps(shape) - 1) * (m + winograd_taps(shape) - 1)
+        return (weights / shape.lanes * pixels * (1.2 * filled(shape.outputs, 8 if wide(shape) else 6) * filled(depth, shape.lanes)
+                                                  + 9.0 / shape.outputs)
+                + 400.0 * shape.groups * depth / shape.lanes)
+    channels = ceil_to(shape.channels * shape.stride_h * shape.stride_w, shape.lanes) // shape.lanes
+    outputs = ceil_to(shape.outputs, shape.lanes) // shape.lanes
+    points = (m + r - 1) * (m + r - 1)
     tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
-    vectors = <double> (channels + ceil_to(shape.outputs, shape.lanes)) / shape.lanes
-    # Products, transforms of both sides, and the way back: once a group of tiles, which comes to about 64 of them.
-    return points * (<double> channels * shape.outputs / shape.lanes * (1.1 * tiles + 16 * max(1.0, tiles / 64)) + 8 * tiles * vectors)
+    part = <double> m * m / points
+    # Products, which are loaded and stored once a group of tiles, about 64 of them; the transforms of both sides; and the way back.
+    return (points * channels * shape.outputs * (0.9 * tiles + 10 * max(0.5, tiles / 64))
+            + points * tiles * (channels * (10 + reading_cost(shape) * part) + outputs * (10 + 17 * part))
+            + <double> channels * shape.outputs * r * r * (20 if shape.stride_h * shape.stride_w == 1 else 85))
 
 
 cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil:
     """The possible dataflow of least cost for the gradient of the weights."""
     cdef int dataflow, best = LANES
-    cdef double least, here
+    cdef double least = weight_cost(shape, LANES), here
     if weights_possible(shape, PLANES):
         return PLANES
-    if shape.outputs >= LEAST_OUTPUTS and shape.channels * shape.KH * shape.KW >= shape.lanes:
-        best = PRODUCT
-    least = weight_cost(shape, best)
-    for dataflow in range(TILES4, WEIGHT_DATAFLOWS):
-        if winograd and weights_possible(shape, dataflow):
-            here = weight_cost(shape, dataflow)
-            if here < least:
-                least, best = here, dataflow
+    for dataflow in range(WEIGHT_DATAFLOWS):
+        if dataflow == PLANES or not weights_possible(shape, dataflow) or (weight_tile(dataflow) > 0 and not winograd):
+            continue
+        here = weight_cost(shape, dataflow)
+        if here < least:
+            least, best = here, dataflow
     return best

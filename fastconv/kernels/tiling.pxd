@@ -61,9 +61,9 @@ cdef inline Panel panel_of(const Tiling *t, Py_ssize_t index) noexcept nogil:
     return panel
 
 
-cdef inline Py_ssize_t patch_elements(const Tiling *t, Py_ssize_t lanes) noexcept nogil:
-    """Of the pixels that a panel reads from one image, or writes to it."""
-    return ((t.panel_rows - 1) * t.m + t.n) * ((t.panel_columns - 1) * t.m + t.n) * lanes
+cdef inline Py_ssize_t patch_elements(const Tiling *t, bint phases, Py_ssize_t lanes) noexcept nogil:
+    """Of the pixels that a panel reads from one image, or writes to it; twice, where they are phases."""
+    return ((t.panel_rows - 1) * t.m + t.n) * ((t.panel_columns - 1) * t.m + t.n) * lanes * (2 if phases else 1)
 
 
 cdef inline void points_of(const fc_kernels *kernel, const Tiling *t, const Panel *panel, const Planes *planes, bint gradient,

@@ -12,7 +12,7 @@ alone and in the order of the channels, so none of this changes a bit.
 from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.channels cimport channels_width
-from fastconv.kernels.planes cimport planes_write
+from fastconv.kernels.planes cimport planes_phases, planes_write
 from fastconv.kernels.runtime cimport allocate, barrier, enter_team, fc_kernels, leave_team, release, threads_for
 from fastconv.kernels.slab cimport ceil_to
 from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
@@ -248,7 +248,8 @@ cdef int winograd(Winograd *job) noexcept nogil:
     layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, most, threads)
     layout.panel_bytes = a_tile * layout.tiles.most
     layout.product_bytes = ceil_to(layout.points * layout.tiles.most * layout.width * 4, 64)
-    layout.patch_bytes = ceil_to(patch_elements(&layout.tiles, lanes) * 4, 64)
+    layout.patch_bytes = ceil_to(patch_elements(&layout.tiles, planes_phases(&job.source) or planes_phases(&job.output), lanes) * 4,
+                                  64)
     layout.part_bytes = layout.points * point_bytes(PART, layout.width)
     together = max(1, min(layout.tiles.count, TOGETHER_BYTES * threads // layout.panel_bytes))
     if job.packed == NULL and (together < layout.tiles.count or together * layout.product_bytes > PRODUCT_BYTES

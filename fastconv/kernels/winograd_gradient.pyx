@@ -11,6 +11,7 @@ Groups are cut by the shapes alone and added in order, so the bits do not depend
 from cython.parallel cimport parallel, prange, threadid
 
 from fastconv.kernels.runtime cimport allocate, barrier, enter_team, fc_kernels, fc_tile, leave_team, release, threads_for
+from fastconv.kernels.planes cimport planes_phases
 from fastconv.kernels.tiling cimport Panel, Tiling, panel_of, patch_elements, points_of, tiling
 
 cdef enum:
@@ -92,7 +93,7 @@ cdef int winograd_gradient(WinogradGradient *job) noexcept nogil:
     layout.panels = min(layout.tiles.count, max(1, most // layout.tiles.most))
     layout.output_blocks = (job.outputs + BLOCK_OUTPUTS - 1) // BLOCK_OUTPUTS
     layout.channel_blocks = (layout.source_vectors + job.kernel.tile_vectors - 1) // job.kernel.tile_vectors
-    layout.patch_bytes = (patch_elements(&layout.tiles, lanes) * 4 + 63) // 64 * 64
+    layout.patch_bytes = (patch_elements(&layout.tiles, planes_phases(&job.source), lanes) * 4 + 63) // 64 * 64
     layout.product_bytes = layout.points * BLOCK_OUTPUTS * job.kernel.tile_vectors * lanes * 4
     most = layout.panels * layout.tiles.most
     blocks = layout.output_blocks * layout.channel_blocks

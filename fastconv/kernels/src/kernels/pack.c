@@ -123,6 +123,11 @@ void FC_NAME(add_strided)(ptrdiff_t count, const void *source, ptrdiff_t source_
     move_strided(count, source, source_step, target, target_step, 1);
 }
 
+FC_INLINE void put_woven(int add, ptrdiff_t count, vec v, real *to) {
+    if (count > VL) count = VL;
+    store_part(to, add ? load_part(to, count) + v : v, count);
+}
+
 /* target[2 i] = first[i] and target[2 i + 1] = second[i], `count` elements in all; `add`: to what is there. */
 void FC_NAME(weave)(ptrdiff_t count, const void *first, const void *second, int add, void *target) {
     const real *a = first, *b = second;
@@ -133,9 +138,11 @@ void FC_NAME(weave)(ptrdiff_t count, const void *first, const void *second, int 
         store(to + 2 * i, add ? load(to + 2 * i) + low : low);
         store(to + 2 * i + VL, add ? load(to + 2 * i + VL) + high : high);
     }
-    for (i *= 2; i < count; i++) {
-        const real x = i % 2 ? b[i / 2] : a[i / 2];
-        to[i] = add ? to[i] + x : x;
+    const ptrdiff_t left = count - 2 * i;
+    if (left > 0) {
+        const vec even = load_part(a + i, (left + 1) / 2), odd = load_part(b + i, left / 2);
+        put_woven(add, left, lows(even, odd), to + 2 * i);
+        if (left > VL) put_woven(add, left - VL, highs(even, odd), to + 2 * i + VL);
     }
 }
 

@@ -38,6 +38,7 @@ int FC_NAME(winograd_output)(int n, int m, ptrdiff_t tiles, const void *products
     if (n == 6 && m == 4) return output_body(6, 4, tiles, products, point_stride, tile_stride, start, relu, stage, pitch);
     if (n == 6 && m == 3) return output_body(6, 3, tiles, products, point_stride, tile_stride, start, relu, stage, pitch);
     if (n == 6) return output_body(6, 2, tiles, products, point_stride, tile_stride, start, relu, stage, pitch);
+    if (m == 3) return output_body(4, 3, tiles, products, point_stride, tile_stride, start, relu, stage, pitch);
     return output_body(4, 2, tiles, products, point_stride, tile_stride, start, relu, stage, pitch);
 }
 
@@ -67,6 +68,7 @@ void FC_NAME(winograd_filters)(int n, int r, ptrdiff_t channels, const void *pro
     if (n == 6 && r == 3) filters_body(6, 3, channels, products, point_stride, accumulate, weights);
     else if (n == 6 && r == 4) filters_body(6, 4, channels, products, point_stride, accumulate, weights);
     else if (n == 6) filters_body(6, 5, channels, products, point_stride, accumulate, weights);
+    else if (r == 2) filters_body(4, 2, channels, products, point_stride, accumulate, weights);
     else filters_body(4, 3, channels, products, point_stride, accumulate, weights);
 }
 #endif

@@ -32,6 +32,7 @@ void FC_NAME(winograd_input)(int n, int m, ptrdiff_t tiles, const void *slab, pt
     if (n == 6 && m == 4) input_body(6, 4, tiles, slab, pitch, points, point_stride);
     else if (n == 6 && m == 3) input_body(6, 3, tiles, slab, pitch, points, point_stride);
     else if (n == 6) input_body(6, 2, tiles, slab, pitch, points, point_stride);
+    else if (m == 3) input_body(4, 3, tiles, slab, pitch, points, point_stride);
     else input_body(4, 2, tiles, slab, pitch, points, point_stride);
 }
 
@@ -58,6 +59,7 @@ void FC_NAME(winograd_gradient)(int n, int m, ptrdiff_t tiles, const void *slab,
     if (n == 6 && m == 4) gradient_body(6, 4, tiles, slab, pitch, points, point_stride);
     else if (n == 6 && m == 3) gradient_body(6, 3, tiles, slab, pitch, points, point_stride);
     else if (n == 6) gradient_body(6, 2, tiles, slab, pitch, points, point_stride);
+    else if (m == 3) gradient_body(4, 3, tiles, slab, pitch, points, point_stride);
     else gradient_body(4, 2, tiles, slab, pitch, points, point_stride);
 }
 #endif

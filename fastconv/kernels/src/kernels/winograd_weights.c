@@ -43,6 +43,7 @@ void FC_NAME(winograd_weights)(int n, int r, ptrdiff_t depth, ptrdiff_t outputs,
     if (n == 6 && r == 3) BODY(6, 3);
     else if (n == 6 && r == 4) BODY(6, 4);
     else if (n == 6) BODY(6, 5);
+    else if (r == 2) BODY(4, 2);
     else BODY(4, 3);
 }
 #endif
