@@ -1,10 +1,10 @@
 /* The one-dimensional transforms of Winograd's minimal filtering (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
  * 2016), with the channels in the lanes. F(m, r) makes m outputs of r taps from n = m + r - 1 points:
  *     output = A^T [ (G taps) * (B^T pixels) ],    * by element; in two dimensions each transform works on columns, then rows
- * B^T depends on the points alone, so one n serves every split into m and r: 6 = 4 + 3 - 1 = 3 + 4 - 1 = 2 + 5 - 1, 4 = 2 + 3 - 1 = 3 + 2 - 1, and the
- * gradient of the weights, whose outputs are the taps. n = 6 takes the points 0, 1, -1, 2, -1/2, infinity, whose rounding errors are smaller
- * than those of 0, +-1, +-2, infinity (Barabasz et al., Error Analysis and Improving the Accuracy of Winograd Convolution, 2020);
- * n = 4 takes 0, 1, -1, infinity. */
+ * B^T depends on the points alone, so one n serves every split into m and r: 6 = 4 + 3 - 1 = 3 + 4 - 1 = 2 + 5 - 1, 4 = 2 + 3 - 1 =
+ * 3 + 2 - 1, and the gradient of the weights, whose outputs are the taps. n = 6 takes the points 0, 1, -1, 2, -1/2, infinity, whose
+ * rounding errors are smaller than those of 0, +-1, +-2, infinity (Barabasz et al., Error Analysis and Improving the Accuracy of Winograd
+ * Convolution, 2020); n = 4 takes 0, 1, -1, infinity. */
 #ifndef FC_WINOGRAD_H
 #define FC_WINOGRAD_H
 
