@@ -82,7 +82,7 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
     if prepared:                 # a vector of weights is read once a panel, from the last-level cache or, too large for it, from memory
         products = max(products, 13 if weights * shape.lanes * 4 > CACHE_BYTES else 4)
     else:                        # or made
-        products += 8 + (45 if phases == 1 else 150) * <double> r * r / points
+        products += 10 + ((45 if phases == 1 else 150) if shape.transposed else (27 if phases == 1 else 115)) * <double> r * r / points
     return weights * products + points * tiles * (((8.5 if wide(shape) else 5) + reading * pixels) * (ceil_to(channels, shape.lanes) / shape.lanes)
                                                   + (5.5 + writing * pixels) * vectors)
 
@@ -209,13 +209,13 @@ cdef bint weights_possible(const Shape *shape, int dataflow) noexcept nogil:
 
 
 cdef double weight_cost(const Shape *shape, int dataflow) noexcept nogil:
-    """Cycles an image. What comes once a batch counts half."""
+    """Cycles of a single image."""
     cdef double weights = <double> shape.groups * shape.channels * shape.outputs * shape.KH * shape.KW
     cdef double pixels = <double> shape.OH * shape.OW, tiles, part
     cdef int m = weight_tile(dataflow)
     cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, r = winograd_taps(shape), points, channels, outputs
     if dataflow == LANES:        # a vector of sums a weight, which are added up at the end
-        return weights / shape.lanes * (1.4 * ceil_to(shape.OH * shape.OW, shape.lanes) + 2.5 * pixels / shape.outputs + 80)
+        return weights / shape.lanes * (1.4 * ceil_to(shape.OH * shape.OW, shape.lanes) + 2.5 * pixels / shape.outputs + 155)
     if dataflow == PRODUCT:      # packing the taps is shared by the outputs
         return (weights / shape.lanes * pixels * (1.2 * filled(shape.outputs, 8 if wide(shape) else 6) * filled(depth, shape.lanes)
                                                   + 9.0 / shape.outputs)
@@ -226,9 +226,9 @@ cdef double weight_cost(const Shape *shape, int dataflow) noexcept nogil:
     tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
     part = <double> m * m / points
     # Products, which are loaded and stored once a group of tiles, about 64 of them; the transforms of both sides; and the way back.
-    return (points * channels * shape.outputs * (0.9 * tiles + 10 * max(0.5, tiles / 64))
+    return (points * channels * shape.outputs * (0.9 * tiles + 10 * max(1.0, tiles / 64))
             + points * tiles * (channels * (10 + reading_cost(shape) * part) + outputs * (10 + 17 * part))
-            + <double> channels * shape.outputs * r * r * (20 if shape.stride_h * shape.stride_w == 1 else 85))
+            + <double> channels * shape.outputs * r * r * (43 if shape.stride_h * shape.stride_w == 1 else 170))
 
 
 cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil:
