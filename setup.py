@@ -169,7 +169,7 @@ class BuildKernels(build_ext):
     def compile_cython(self):
         """The drivers' C, below the build folder: a source distribution holds what people wrote, not this."""
         directives = {"boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True}
-        directives["binding"] = False  # drivers are called, not introspected: Cython's own functions weigh 4 KB a module
+        directives["binding"] = False  # drivers are called, not looked into: Cython's own functions weigh 4 KB a module
         compiled = cythonize(
             [Extension(extension.name, list(extension.sources)) for extension in self.extensions],
             build_dir=str(Path(self.build_temp) / "cython"),

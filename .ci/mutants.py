@@ -42,6 +42,13 @@ MUTANTS = {
         ("src/kernels/pixel_tile.c", ("w += BLOCKS * block_stride", "w += block_stride")),
         CONV,
     ),
+    "pixel: written beyond the end": (
+        (
+            "src/kernels/pixel_tile.c",
+            ("store_up_to(to + c, load(result + c), here - c)", "store(to + c, load(result + c))"),
+        ),
+        BOUNDS,
+    ),
     "weights: sign": (
         ("src/kernels/weight_tile.c", ("total[i][j] += pixels[i] * tap", "total[i][j] -= pixels[i] * tap")),
         CONV,
@@ -56,6 +63,18 @@ MUTANTS = {
     "filter: the first row for all": (
         ("src/kernels/filter_taps.c", ("load(pixels + j * pitch)", "load(pixels)")),
         ["tests/test_depthwise.py", "tests/test_dataflows.py"],
+    ),
+    "rows: a pixel too many at their end": (
+        ("src/kernels/pack.c", ("low + count - end, filler", "low + count - end + 1, filler")),
+        CONV,
+    ),
+    "phases: the first pixel of a block": (
+        ("planes.pxd", ("    if column > 0:\n", "    if column < 0:\n")),
+        CONV,
+    ),
+    "winograd: two taps as three": (
+        ("src/kernels/winograd_weights.c", ("else if (r == 2) BODY(4, 2);", "")),
+        CONV,
     ),
     "winograd: tiles too far apart": (
         ("src/kernels/winograd_points.c", ("half[(t * m + j) * n + i]", "half[(t * n + j) * n + i]")),
@@ -96,6 +115,10 @@ MUTANTS = {
         ),
         ["tests/test_unpool.py"],
     ),
+    "planes: rows left over are pooled on": (
+        ("pool_plane.pyx", ("job.H == job.OH * job.KH:", "job.H >= job.OH * job.KH:")),
+        POOL,
+    ),
     "mean's gradient: rows that end elsewhere": (
         ("pool_plane.pyx", ("if first == first_before and stop == stop_before:", "if first == first_before:")),
         [*POOL, "tests/test_pool_nd.py"],
@@ -119,6 +142,14 @@ MUTANTS = {
             ("for (ptrdiff_t i = 0; i < rows; i++) {", "for (ptrdiff_t i = 0; i + 1 < rows; i++) {"),
         ),
         CONV,
+    ),
+    "dense: relu of a part of the sum": (
+        ("gemm.pyx", ("job.relu and k0 + depth == job.K", "job.relu")),
+        ["tests/test_plan.py"],
+    ),
+    "gelu: half of the square's digits": (
+        ("src/normal.h", ("broadcast(2 * LN2_LOW) + rest;", "broadcast(2 * LN2_LOW);")),
+        ["tests/test_activation.py"],
     ),
     "prelu: sign": (
         ("src/kernels/prelu.c", ("const vec leak = v * take(", "const vec leak = -v * take(")),

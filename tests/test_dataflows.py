@@ -144,11 +144,14 @@ def test_direct_dataflows_give_the_same_bits(case):
 
 
 @pytest.mark.parametrize("width", [256, 257, 601])
-@pytest.mark.parametrize("rows, taps, stride", [(1, 3, 1), (3, 3, 1), (2, 5, 1), (1, 5, 2), (3, 3, 3)])
-def test_rows_longer_than_a_block(rows, taps, stride, width, dtype, rng):
+@pytest.mark.parametrize(
+    "rows, taps, stride, groups",
+    [(1, 3, 1, 2), (3, 3, 1, 2), (2, 5, 1, 2), (1, 5, 2, 2), (3, 3, 3, 2), (3, 3, 1, 1), (3, 3, 2, 1), (2, 4, 2, 1)],
+)
+def test_rows_longer_than_a_block(rows, taps, stride, groups, width, dtype, rng):
     padding = (rows // 2, taps // 2)
-    shapes = (2, 6, rows, width), (38, 3, min(rows, 3), taps)
-    case = Case(*shapes, dtype, rng, (1, stride), padding, groups=2)
+    shapes = (2, 6, rows, width), (38, 6 // groups, min(rows, 3), taps)
+    case = Case(*shapes, dtype, rng, (1, stride), padding, groups=groups)
     gy = _values(rng, case.output_shape, dtype)
     y = reference.conv2d(case.x, case.w, case.b, **case.options)
     gx = reference.conv2d_backward_input(gy, case.x.shape, case.w, **case.options)

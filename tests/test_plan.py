@@ -171,6 +171,23 @@ def test_the_same_layer_twice(rng):
     check(nn.Sequential(conv, nn.ReLU(), conv, nn.ReLU()), (3, 8, 8), rng, np.float32)
 
 
+@pytest.mark.parametrize("depth", [1, 255, 256, 257, 600])
+def test_a_relu_behind_a_dense_layer_is_computed_along(depth, dtype, rng):
+    """Its sums come in parts, of which the last alone is compared with zero."""
+    net = nn.Sequential(
+        nn.Linear(depth, 70, seed=1, dtype=dtype), nn.ReLU(), nn.Linear(70, 3, seed=2, dtype=dtype), nn.ReLU()
+    )
+    net[0].bias[:3] = 5, -0.0, np.nan
+    plan = fc.compile(net, (depth,), batch=64)
+    assert [step.name for step in plan.steps] == ["0 Linear + 1 ReLU", "2 Linear + 3 ReLU"]
+    first = fc.compile(nn.Sequential(net[0], net[1]), (depth,), batch=64)
+    for n in (1, 4, 5, 64):
+        x = images(rng, n, (depth,), dtype)
+        assert_same_bits(plan(x), net(x))
+        assert_same_bits(first(x), net[1](net[0](x)))
+        assert not (first(x) < 0).any()
+
+
 def test_winograd_stays_within_its_bound(rng):
     fc.allow_winograd(True)
     conv = nn.Conv2d(32, 48, 3, padding=1, seed=0)

@@ -76,15 +76,16 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
     cdef Py_ssize_t points = (m + r - 1) * (m + r - 1)
     cdef double vectors = ceil_to(outputs, shape.lanes) / shape.lanes
     cdef double weights = points * channels * vectors
-    cdef double products = tiles, pixels = <double> m * m / points
+    cdef double products = tiles, pixels = <double> m * m / points, taps = <double> r * r / points
     cdef double reading = 1.1 * shape.lanes if shape.transposed else reading_cost(shape)
     cdef double writing = 0.9 * shape.lanes * shape.stride_w if phases > 1 and shape.transposed else 11
     if prepared:                 # a vector of weights is read once a panel, from the last-level cache or, too large for it, from memory
         products = max(products, 13 if weights * shape.lanes * 4 > CACHE_BYTES else 4)
     else:                        # or made
-        products += 10 + ((45 if phases == 1 else 150) if shape.transposed else (27 if phases == 1 else 115)) * <double> r * r / points
-    return weights * products + points * tiles * (((8.5 if wide(shape) else 5) + reading * pixels) * (ceil_to(channels, shape.lanes) / shape.lanes)
-                                                  + (5.5 + writing * pixels) * vectors)
+        products += 8 + (45 if phases == 1 else 150) * taps if shape.transposed else 10 + (27 if phases == 1 else 115) * taps
+    reading = (8.5 if wide(shape) else 5) + reading * pixels
+    writing = 5.5 + writing * pixels
+    return weights * products + points * tiles * (reading * ceil_to(channels, shape.lanes) / shape.lanes + writing * vectors)
 
 
 cdef double filled(Py_ssize_t count, Py_ssize_t lanes) noexcept nogil:

@@ -234,7 +234,7 @@ cdef int winograd(Winograd *job) noexcept nogil:
     cdef Layout layout
     cdef Py_ssize_t lanes = job.kernel.lanes, n = job.m + job.r - 1, a_tile, most, together, tiles, share
     cdef int threads, status
-    cdef bint alone
+    cdef bint alone, phases
     cdef char *packed = NULL
     layout.points, layout.vectors = n * n, (job.channels + lanes - 1) // lanes
     layout.width = channels_width(job.kernel, job.outputs)
@@ -248,8 +248,8 @@ cdef int winograd(Winograd *job) noexcept nogil:
     layout.tiles = tiling(<int> n, job.m, job.images, job.OH, job.OW, most, threads)
     layout.panel_bytes = a_tile * layout.tiles.most
     layout.product_bytes = ceil_to(layout.points * layout.tiles.most * layout.width * 4, 64)
-    layout.patch_bytes = ceil_to(patch_elements(&layout.tiles, planes_phases(&job.source) or planes_phases(&job.output), lanes) * 4,
-                                  64)
+    phases = planes_phases(&job.source) or planes_phases(&job.output)
+    layout.patch_bytes = ceil_to(patch_elements(&layout.tiles, phases, lanes) * 4, 64)
     layout.part_bytes = layout.points * point_bytes(PART, layout.width)
     together = max(1, min(layout.tiles.count, TOGETHER_BYTES * threads // layout.panel_bytes))
     if job.packed == NULL and (together < layout.tiles.count or together * layout.product_bytes > PRODUCT_BYTES

@@ -13,9 +13,9 @@ def compile(net, input_shape, batch=1, *, dataflow=None, dtype=None, fold=True):
 
     The plan holds a copy of the weights as they are now: train the layers, then compile again. A ReLU behind a
     convolution or a dense layer is computed along with it, and batch normalisation behind a convolution is folded into
-    its weights; other activations work in place; pooling and dense layers write into an arena that is allocated here; Flatten and Dropout cost
-    nothing. Small networks like LeNet compute several images at a time, one in each lane of the vectors, with what lies
-    between the layers in a core's cache.
+    its weights; other activations work in place; pooling and dense layers write into an arena that is allocated here;
+    Flatten and Dropout cost nothing. Small networks like LeNet compute several images at a time, one in each lane of
+    the vectors, with what lies between the layers in a core's cache.
 
     Where fastconv.allow_winograd says so now, convolutions may use Winograd's algorithm: also some which
     functional.conv2d does not, because their weights are transformed here, once. Otherwise, without folding,
