@@ -152,7 +152,7 @@ MUTANTS = {
         ["tests/test_activation.py"],
     ),
     "prelu: sign": (
-        ("src/kernels/prelu.c", ("const vec leak = v * take(", "const vec leak = -v * take(")),
+        ("src/kernels/prelu.c", ("const vec leak = v * load_up_to(", "const vec leak = -v * load_up_to(")),
         ["tests/test_prelu.py"],
     ),
     "sgd: uphill": (
@@ -164,7 +164,7 @@ MUTANTS = {
         ["tests/test_training.py", "tests/test_trajectory.py"],
     ),
     "layer norm: a bias without weight": (
-        ("src/kernels/normalize_rows.c", ("else if (bias) y += load_some(bias + i, left);", "else if (bias) y += 0;")),
+        ("src/kernels/normalize_rows.c", ("else if (bias) y += load_up_to(bias + i, left);", "else if (bias) y += 0;")),
         drawn("layer_norm", "group_norm"),
     ),
     "layer norm: the first group for all": (

@@ -62,11 +62,11 @@ def get_num_threads():
 def allow_winograd(flag):
     """Lets float32 convolutions use Winograd's algorithm, or keeps them to direct sums.
 
-    It suits filters of 3 x 3, 4 x 4 and 5 x 5, rows of 3 and 5 taps, and strided filters whose phases have so many
-    (11 x 11 at stride 4, 7 x 7 at stride 2); layers for which it is faster take it. It needs between a quarter and 0.6
-    of the multiplications. Its rounding errors are at most four times those of a direct sum on average (eight times
-    for the gradient of 5 x 5 weights), and relative to the largest terms near a pixel, not to the pixel's own. Plans
-    that are compiled already keep what they chose.
+    It suits filters of 2 x 2 to 5 x 5, rows of 3 and 5 taps, and strided filters whose phases have so many (11 x 11 at
+    stride 4, 7 x 7 and 4 x 4 at stride 2); layers for which it is faster take it, also where zeros make their filters
+    square. It needs between a quarter and 0.6 of the multiplications. Its rounding errors are at most four times those
+    of a direct sum on average (eight times for the gradient of 5 x 5 weights), and relative to the largest terms near a
+    pixel, not to the pixel's own. Plans that are compiled already keep what they chose.
 
     Args:
         flag: True or False.

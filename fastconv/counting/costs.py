@@ -10,8 +10,7 @@ Shape = tuple[int, ...]
 
 # What a kernel works in beside its arguments, a thread, at most: tests/test_memory.py holds the kernels to it.
 THREAD_BYTES = 4 * 2**20
-# The values that Winograd's algorithm makes of one filter, at most; other kernels rearrange the weights as they are.
-_MOST_POINTS = 36
+_MOST_POINTS = 36  # that Winograd's algorithm makes of a filter; other kernels rearrange the weights as they are
 _MOST_GATHERED = 2**22  # elements of a volume's slices, 16 MiB in float32
 
 
@@ -85,12 +84,25 @@ def _conv_transpose(layer, input_shape: Shape, output_shape: Shape) -> Cost:
     return _windowed(layer, input_shape, output_shape, prod(input_shape) * window, distances, prod(input_shape[1:]))
 
 
+def prepared_values(kernel_size: Shape, stride: Shape) -> int:
+    """What a kernel makes of one filter, at most: tests/test_memory.py holds the kernels to it.
+
+    Winograd's algorithm sees a strided filter as one a phase, of fewer taps; it holds those taps and their points. A
+    filter of volumes is one of images a slice.
+    """
+    slices, plane, steps = prod(kernel_size[:-2]), kernel_size[-2:], stride[-2:]
+    taps = max(-(-k // s) for k, s in zip(plane, steps, strict=True)) ** 2  # of a phase
+    points = 16 if taps == 4 else _MOST_POINTS
+    return slices * max(prod(plane), points if prod(steps) == 1 else prod(steps) * (taps + points))
+
+
 def _windowed(layer, input_shape: Shape, output_shape: Shape, macs: int, distances: int, places: int) -> Cost:
     """What both kinds of convolutions have in common; `places`: how many windows there are."""
     inputs, outputs, taps = prod(input_shape), prod(output_shape), prod(layer.kernel_size)
     transposed = isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
     columns = (layer.out_channels if transposed else layer.in_channels) * taps * places
-    prepared = layer.out_channels * (layer.in_channels // layer.groups) * max(_MOST_POINTS, taps)
+    filters = layer.out_channels * (layer.in_channels // layer.groups)
+    prepared = filters * prepared_values(layer.kernel_size, layer.stride)
     if len(layer.kernel_size) == 3:  # slices of a volume are gathered: what one slice of the output reads, or so many
         prepared += max(_MOST_GATHERED, columns // max(1, output_shape[1]))
     has_bias = "bias" in layer.parameter_shapes()

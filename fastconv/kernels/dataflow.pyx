@@ -104,7 +104,7 @@ cdef double pixel_cost(const Shape *shape, bint panels) noexcept nogil:
                            and shape.pad_h == 0 and shape.pad_w == 0)
     cdef double depth = <double> shape.channels * shape.KH * shape.KW
     cdef double tile = 0.06 + 2.7 / depth + 20.0 / (depth * shape.outputs)
-    if shape.stride_h * shape.stride_w > 1 and not shape.transposed:     # the source is sorted by its phases, element by element
+    if shape.stride_h * shape.stride_w > 1 and not shape.transposed:     # the source is sorted by its phases
         tile += ((1.0 if shape.stride_w == 2 else 2.0) * shape.lanes * shape.H * shape.W
                  / (<double> shape.outputs * shape.KH * shape.KW * shape.OH * shape.OW))
     if panels:      # packing: a few vectors a step of the depth, more where rows are short, shared by the output channels of a task

@@ -99,9 +99,9 @@ cdef inline void planes_write(const fc_kernels *kernel, Py_ssize_t itemsize, con
     cdef Py_ssize_t pixels = rows * columns, y, x, top, bottom, left, right, c, r
     cdef char *plane = planes_origin(planes, itemsize, image, channel, &y, &x)
     cdef char *apart = stage + rows * pitch * itemsize
-    planes_clip(y, planes.step_h, planes.H, row, rows, &top, &bottom)
-    planes_clip(x, planes.step_w, planes.W, column, columns, &left, &right)
     if not planes_phases(planes):
+        planes_clip(y, 1, planes.H, row, rows, &top, &bottom)
+        planes_clip(x, 1, planes.W, column, columns, &left, &right)
         kernel.turn_out(channels, bottom - top, right - left, stage + (top * pitch + left * kernel.lanes) * itemsize, pitch,
                         plane + ((row + y + top) * planes.W + column + x + left) * itemsize, planes.at.channel, planes.W)
         return

@@ -4,12 +4,7 @@
 
 #include "vector.h"
 
-FC_INLINE vec take(const real *p, ptrdiff_t left) { return left >= VL ? load(p) : load_part(p, left); }
 FC_INLINE vec take_or(const real *p, ptrdiff_t left, real filler) { return left >= VL ? load(p) : load_between(p, 0, left, filler); }
-FC_INLINE void give(real *p, vec v, ptrdiff_t left) {
-    if (left >= VL) store(p, v);
-    else store_part(p, v, left);
-}
 
 /* In pairs: shorter than one after the other. */
 FC_INLINE real sum_of_lanes(vec v) {

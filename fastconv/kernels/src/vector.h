@@ -239,6 +239,7 @@ FC_INLINE void store_part(real *p, vec v, ptrdiff_t count) {
 }
 
 /* A vector of a row with so many elements from p on: all lanes, or as many as there are. */
+FC_INLINE vec load_up_to(const real *p, ptrdiff_t count) { return count >= VL ? load(p) : load_part(p, count); }
 FC_INLINE void store_up_to(real *p, vec v, ptrdiff_t count) {
     if (count >= VL) store(p, v);
     else store_part(p, v, count);

@@ -9,13 +9,6 @@
 
 #define PIECE ((ptrdiff_t)(16384 / sizeof(real))) /* elements that are read twice, the second time from the nearest cache */
 
-/* The first `count` lanes, or all where there are so many. */
-FC_INLINE vec load_some(const real *p, ptrdiff_t count) { return count >= VL ? load(p) : load_part(p, count); }
-FC_INLINE void store_some(real *p, vec v, ptrdiff_t count) {
-    if (count >= VL) store(p, v);
-    else store_part(p, v, count);
-}
-
 /* A vector of reals as HALVES vectors of doubles. */
 #if !FC_VECTORS || FC_DOUBLE
 #define HALVES 1

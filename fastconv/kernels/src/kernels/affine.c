@@ -22,8 +22,8 @@ void FC_NAME(affine_columns)(ptrdiff_t rows, ptrdiff_t columns, const void *sour
         real *to = (real *)target + r * row_stride;
         for (ptrdiff_t c = 0; c < columns; c += VL) {
             const ptrdiff_t left = columns - c;
-            const vec x = load_some(from + c, left) - load_some((const real *)mean + c, left);
-            store_some(to + c, x * load_some((const real *)scale + c, left) + load_some((const real *)shift + c, left), left);
+            const vec x = load_up_to(from + c, left) - load_up_to((const real *)mean + c, left);
+            store_up_to(to + c, x * load_up_to((const real *)scale + c, left) + load_up_to((const real *)shift + c, left), left);
         }
     }
 }
@@ -58,9 +58,9 @@ void FC_NAME(affine_gradient_columns)(ptrdiff_t rows, ptrdiff_t columns, const v
         real *to = (real *)target + r * row_stride;
         for (ptrdiff_t c = 0; c < columns; c += VL) {
             const ptrdiff_t left = columns - c;
-            vec result = load_some(g + c, left) * load_some(own + c, left);
-            if (x) result += (load_some(x + c, left) - load_some(mean + c, left)) * load_some(slope + c, left) + load_some(shift + c, left);
-            store_some(to + c, result, left);
+            vec result = load_up_to(g + c, left) * load_up_to(own + c, left);
+            if (x) result += (load_up_to(x + c, left) - load_up_to(mean + c, left)) * load_up_to(slope + c, left) + load_up_to(shift + c, left);
+            store_up_to(to + c, result, left);
         }
     }
 }

@@ -6,8 +6,8 @@
 
 /* weight[c] * (q[c] * scale + offset) for a vector of classes; without a q its part is missing, without weights they are 1. */
 FC_INLINE vec class_share(const real *weight, const real *q, ptrdiff_t left, vec scale, vec offset) {
-    const vec part = q ? take(q, left) * scale + offset : offset;
-    return weight ? part * take(weight, left) : part;
+    const vec part = q ? load_up_to(q, left) * scale + offset : offset;
+    return weight ? part * load_up_to(weight, left) : part;
 }
 
 /* sums[row]: the sum over c of the share, times logs[c] (NULL: times 1). */
@@ -23,7 +23,7 @@ void FC_NAME(weigh_rows)(ptrdiff_t rows, ptrdiff_t classes, const void *logs, co
             for (ptrdiff_t c = start; c < classes && c < start + BLOCK * VL; c += VL) {
                 const ptrdiff_t left = classes - c;
                 vec part = class_share(w ? w + c : NULL, q ? q + row * classes + c : NULL, left, by, more);
-                if (log) part *= take(log + row * classes + c, left);
+                if (log) part *= load_up_to(log + row * classes + c, left);
                 /* The lanes behind the end have weight and logarithm 0, but not always: an offset alone has neither. */
                 if (left < VL && !w && !log) {
                     store(lanes, part);
@@ -49,12 +49,12 @@ void FC_NAME(weigh_columns)(ptrdiff_t classes, ptrdiff_t columns, const void *lo
             for (ptrdiff_t c = start; c < classes && c < start + BLOCK; c++) {
                 vec part = class_share(NULL, q ? q + c * probabilities_step + j : NULL, left, by, more);
                 if (w) part *= broadcast(w[c]);
-                if (log) part *= take(log + c * step + j, left);
+                if (log) part *= load_up_to(log + c * step + j, left);
                 sum += part;
             }
             total += sum;
         }
-        give((real *)sums + j, total, left);
+        store_up_to((real *)sums + j, total, left);
     }
 }
 
@@ -68,9 +68,9 @@ void FC_NAME(spread_rows)(ptrdiff_t rows, ptrdiff_t classes, const void *weight,
         for (ptrdiff_t c = 0; c < classes; c += VL) {
             const ptrdiff_t left = classes - c;
             real *place = (real *)gradient + row * classes + c;
-            vec v = take(place, left) * k;
+            vec v = load_up_to(place, left) * k;
             if (q || offset != 0) v -= class_share(w ? w + c : NULL, q ? q + row * classes + c : NULL, left, by, more) * g;
-            give(place, v, left);
+            store_up_to(place, v, left);
         }
     }
 }
@@ -83,13 +83,13 @@ void FC_NAME(spread_columns)(ptrdiff_t classes, ptrdiff_t columns, ptrdiff_t ste
         for (ptrdiff_t j = 0; j < columns; j += VL) {
             const ptrdiff_t left = columns - j;
             real *place = (real *)gradient + c * step + j;
-            vec v = take(place, left) * take((const real *)keep + j, left);
+            vec v = load_up_to(place, left) * load_up_to((const real *)keep + j, left);
             if (q || offset != 0) {
                 vec part = class_share(NULL, q ? q + c * step + j : NULL, left, by, more);
                 if (w) part *= broadcast(w[c]);
-                v -= part * take((const real *)slope + j, left);
+                v -= part * load_up_to((const real *)slope + j, left);
             }
-            give(place, v, left);
+            store_up_to(place, v, left);
         }
 }
 

@@ -8,11 +8,11 @@ FC_INLINE vec divisor(const real *x, ptrdiff_t row, ptrdiff_t low, ptrdiff_t hig
     ptrdiff_t c = low;
     for (; c + 1 <= high; c += 2)
         FC_UNROLL for (int j = 0; j < 2; j++) {
-            const vec here = load_some(x + (c + j) * row, left);
+            const vec here = load_up_to(x + (c + j) * row, left);
             sum[j] += here * here;
         }
     if (c <= high) {
-        const vec here = load_some(x + c * row, left);
+        const vec here = load_up_to(x + c * row, left);
         sum[0] += here * here;
     }
     return (sum[0] + sum[1]) * broadcast(factor) + broadcast(k);
@@ -31,7 +31,7 @@ void FC_NAME(local_response)(ptrdiff_t channels, ptrdiff_t pixels, ptrdiff_t row
         real *y = (real *)target + i;
         for (ptrdiff_t c = 0; c < channels; c++) {
             const vec d = divisor(x, row, FIRST(c, before), LAST(c, after), left, (real)factor, (real)k);
-            store_some(y + c * row, load_some(x + c * row, left) / power(d, beta), left);
+            store_up_to(y + c * row, load_up_to(x + c * row, left) / power(d, beta), left);
         }
     }
 }
@@ -49,14 +49,14 @@ void FC_NAME(local_response_gradient)(ptrdiff_t channels, ptrdiff_t pixels, ptrd
         real *to = (real *)target + i;
         for (ptrdiff_t c = 0; c < channels; c++) {
             const vec d = divisor(x, row, FIRST(c, before), LAST(c, after), left, (real)factor, (real)k);
-            const vec own = load_some(g + c * row, left) / power(d, beta);
-            store_some(to + c * row, own, left);
-            store(q + c * VL, own * (load_some(x + c * row, left) / d));
+            const vec own = load_up_to(g + c * row, left) / power(d, beta);
+            store_up_to(to + c * row, own, left);
+            store(q + c * VL, own * (load_up_to(x + c * row, left) / d));
         }
         for (ptrdiff_t c = 0; c < channels; c++) {
             vec sum = broadcast(0);
             for (ptrdiff_t j = FIRST(c, after); j <= LAST(c, before); j++) sum += load(q + j * VL);
-            store_some(to + c * row, load_some(to + c * row, left) - scale * load_some(x + c * row, left) * sum, left);
+            store_up_to(to + c * row, load_up_to(to + c * row, left) - scale * load_up_to(x + c * row, left) * sum, left);
         }
     }
 }

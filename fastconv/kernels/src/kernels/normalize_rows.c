@@ -7,11 +7,11 @@ FC_INLINE void normalize(ptrdiff_t count, const real *from, double mean, double 
     const vec rest = broadcast(isfinite(center) ? (real)((center - mean) * inverse) : 0); /* what rounding took from the mean */
     for (ptrdiff_t i = 0; i < count; i += VL) {
         const ptrdiff_t left = count - i;
-        vec y = (load_some(from + i, left) - middle) * scale + rest;
-        if (weight && bias) y = y * load_some(weight + i, left) + load_some(bias + i, left);
-        else if (weight) y *= load_some(weight + i, left);
-        else if (bias) y += load_some(bias + i, left);
-        store_some(to + i, y, left);
+        vec y = (load_up_to(from + i, left) - middle) * scale + rest;
+        if (weight && bias) y = y * load_up_to(weight + i, left) + load_up_to(bias + i, left);
+        else if (weight) y *= load_up_to(weight + i, left);
+        else if (bias) y += load_up_to(bias + i, left);
+        store_up_to(to + i, y, left);
     }
 }
 
@@ -57,7 +57,7 @@ FC_INLINE void row_sums(ptrdiff_t count, const real *g, const real *x, const rea
             }
         for (; i < end; i += VL) {
             const ptrdiff_t left = end - i;
-            const vec here = w ? load_some(g + i, left) * load_some(w + i, left) : load_some(g + i, left);
+            const vec here = w ? load_up_to(g + i, left) * load_up_to(w + i, left) : load_up_to(g + i, left);
             first[0] += here;
             second[0] += here * (left >= VL ? load(x + i) - middle : load_between(x + i, 0, left, mean) - middle);
         }
@@ -76,10 +76,10 @@ FC_INLINE void row_gradient(ptrdiff_t count, const real *g, const real *x, const
     const vec shift = broadcast((real)(rest * slope - inverse * plain / (double)count)), lost = broadcast((real)(rest * inverse));
     for (ptrdiff_t i = 0; i < count; i += VL) {
         const ptrdiff_t left = count - i;
-        const vec given = load_some(g + i, left), distance = load_some(x + i, left) - middle;
-        if (to) store_some(to + i, (w ? given * load_some(w + i, left) : given) * own + (distance * factor + shift), left);
-        if (weight_sums) store_some(weight_sums + i, load_some(weight_sums + i, left) + given * (distance * own + lost), left);
-        if (bias_sums) store_some(bias_sums + i, load_some(bias_sums + i, left) + given, left);
+        const vec given = load_up_to(g + i, left), distance = load_up_to(x + i, left) - middle;
+        if (to) store_up_to(to + i, (w ? given * load_up_to(w + i, left) : given) * own + (distance * factor + shift), left);
+        if (weight_sums) store_up_to(weight_sums + i, load_up_to(weight_sums + i, left) + given * (distance * own + lost), left);
+        if (bias_sums) store_up_to(bias_sums + i, load_up_to(bias_sums + i, left) + given, left);
     }
 }
 

@@ -14,7 +14,6 @@ FC_INLINE vec root(vec x) {
 
 /* How many of the next VL elements there are, and vectors of them. */
 #define LANES(count, i) ((count) - (i) < VL ? (count) - (i) : VL)
-FC_INLINE vec get(const real *p, ptrdiff_t lanes) { return lanes == VL ? load(p) : load_part(p, lanes); }
 
 /* g = gradient + decay * p; v = momentum * v + g (velocity NULL: v = g); p -= rate * v. */
 void FC_NAME(sgd_step)(ptrdiff_t count, double rate, double momentum, double decay, const void *gradient, void *velocity, void *parameter) {
@@ -22,10 +21,10 @@ void FC_NAME(sgd_step)(ptrdiff_t count, double rate, double momentum, double dec
     real *value = parameter, *speed = velocity;
     for (ptrdiff_t i = 0; i < count; i += VL) {
         const ptrdiff_t lanes = LANES(count, i);
-        const vec p = get(value + i, lanes);
-        vec v = get(slope + i, lanes) + broadcast((real)decay) * p;
+        const vec p = load_up_to(value + i, lanes);
+        vec v = load_up_to(slope + i, lanes) + broadcast((real)decay) * p;
         if (speed) {
-            v += broadcast((real)momentum) * get(speed + i, lanes);
+            v += broadcast((real)momentum) * load_up_to(speed + i, lanes);
             store_up_to(speed + i, v, lanes);
         }
         store_up_to(value + i, p - broadcast((real)rate) * v, lanes);
@@ -39,10 +38,10 @@ void FC_NAME(adam_step)(ptrdiff_t count, double rate, double beta1, double beta2
     real *value = parameter, *m = mean, *s = square;
     for (ptrdiff_t i = 0; i < count; i += VL) {
         const ptrdiff_t lanes = LANES(count, i);
-        const vec p = get(value + i, lanes), g = get(slope + i, lanes) + broadcast((real)decay) * p;
-        const vec first = get(m + i, lanes);
+        const vec p = load_up_to(value + i, lanes), g = load_up_to(slope + i, lanes) + broadcast((real)decay) * p;
+        const vec first = load_up_to(m + i, lanes);
         const vec average = first + broadcast((real)(1 - beta1)) * (g - first);
-        const vec spread = broadcast((real)beta2) * get(s + i, lanes) + broadcast((real)(1 - beta2)) * (g * g);
+        const vec spread = broadcast((real)beta2) * load_up_to(s + i, lanes) + broadcast((real)(1 - beta2)) * (g * g);
         store_up_to(m + i, average, lanes);
         store_up_to(s + i, spread, lanes);
         store_up_to(value + i, p - broadcast((real)rate) * average / (root(spread) / broadcast((real)scale) + broadcast((real)eps)), lanes);

@@ -4,16 +4,16 @@
 /* output = value where input > 0, else value * weight; forward the value is the input, backward the gradient. */
 void FC_NAME(prelu_row)(ptrdiff_t count, const void *value, const void *input, const void *weight, void *output) {
     for (ptrdiff_t i = 0; i < count; i += VL) {
-        const vec v = take((const real *)value + i, count - i), x = take((const real *)input + i, count - i);
-        const vec leak = v * take((const real *)weight + i, count - i);
-        give((real *)output + i, pick(FC_MASK(x > broadcast(0)), v, leak), count - i);
+        const vec v = load_up_to((const real *)value + i, count - i), x = load_up_to((const real *)input + i, count - i);
+        const vec leak = v * load_up_to((const real *)weight + i, count - i);
+        store_up_to((real *)output + i, pick(FC_MASK(x > broadcast(0)), v, leak), count - i);
     }
 }
 
 /* gradient * input where the input is not positive. Behind the end both are 0. */
 FC_INLINE vec leaked(const real *g, const real *x, ptrdiff_t left) {
-    const vec value = take(x, left);
-    return pick(FC_MASK(value > broadcast(0)), broadcast(0), value * take(g, left));
+    const vec value = load_up_to(x, left);
+    return pick(FC_MASK(value > broadcast(0)), broadcast(0), value * load_up_to(g, left));
 }
 
 double FC_NAME(leaked_sum)(ptrdiff_t count, const void *gradient, const void *input) {

@@ -29,7 +29,7 @@ void FC_NAME(softmax_row)(int logarithmic, ptrdiff_t count, const void *input, v
         vec sum = broadcast(0);
         for (ptrdiff_t i = start; i < stop; i += VL) {
             const vec term = exponential(take_or(from + i, count - i, -(real)INFINITY) - top);
-            if (!logarithmic) give(to + i, term, count - i);
+            if (!logarithmic) store_up_to(to + i, term, count - i);
             sum += term;
         }
         add_exactly(&total, sum);
@@ -37,9 +37,9 @@ void FC_NAME(softmax_row)(int logarithmic, ptrdiff_t count, const void *input, v
     const vec sum = broadcast(sum_of_lanes(total.value));
     if (logarithmic) {
         const vec shift = logarithm(sum);
-        for (ptrdiff_t i = 0; i < count; i += VL) give(to + i, (take(from + i, count - i) - top) - shift, count - i);
+        for (ptrdiff_t i = 0; i < count; i += VL) store_up_to(to + i, (load_up_to(from + i, count - i) - top) - shift, count - i);
     } else {
-        for (ptrdiff_t i = 0; i < count; i += VL) give(to + i, take(to + i, count - i) / sum, count - i);
+        for (ptrdiff_t i = 0; i < count; i += VL) store_up_to(to + i, load_up_to(to + i, count - i) / sum, count - i);
     }
 }
 
@@ -52,15 +52,15 @@ void FC_NAME(softmax_row_backward)(int logarithmic, ptrdiff_t count, const void 
         const ptrdiff_t stop = fewer(count, start + BLOCK * VL);
         vec sum = broadcast(0);
         for (ptrdiff_t i = start; i < stop; i += VL) {
-            const vec slope = take(g + i, count - i);
-            sum += logarithmic ? slope : slope * take(y + i, count - i);
+            const vec slope = load_up_to(g + i, count - i);
+            sum += logarithmic ? slope : slope * load_up_to(y + i, count - i);
         }
         total += sum;
     }
     const vec sum = broadcast(sum_of_lanes(total));
     for (ptrdiff_t i = 0; i < count; i += VL) {
-        const vec slope = take(g + i, count - i), v = take(y + i, count - i);
-        give(to + i, logarithmic ? slope - exponential_of_any(v) * sum : (slope - sum) * v, count - i);
+        const vec slope = load_up_to(g + i, count - i), v = load_up_to(y + i, count - i);
+        store_up_to(to + i, logarithmic ? slope - exponential_of_any(v) * sum : (slope - sum) * v, count - i);
     }
 }
 
@@ -75,13 +75,13 @@ FC_INLINE void columns_forward(int logarithmic, int whole, ptrdiff_t n, ptrdiff_
     exact_sum exact[MAX_COLUMNS];
     for (ptrdiff_t j = 0; j < vectors; j++) top[j] = broadcast(-(real)INFINITY), exact[j].value = exact[j].lost = broadcast(0);
     for (ptrdiff_t k = 0; k < n; k++)
-        for (ptrdiff_t j = 0; j < vectors; j++) top[j] = larger(take(from + k * step + j * VL, LEFT), top[j]);
+        for (ptrdiff_t j = 0; j < vectors; j++) top[j] = larger(load_up_to(from + k * step + j * VL, LEFT), top[j]);
     for (ptrdiff_t start = 0; start < n; start += BLOCK) {
         for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
         for (ptrdiff_t k = start; k < fewer(n, start + BLOCK); k++)
             for (ptrdiff_t j = 0; j < vectors; j++) {
-                const vec term = exponential(take(from + k * step + j * VL, LEFT) - top[j]);
-                if (!logarithmic) give(to + k * output_step + j * VL, term, LEFT);
+                const vec term = exponential(load_up_to(from + k * step + j * VL, LEFT) - top[j]);
+                if (!logarithmic) store_up_to(to + k * output_step + j * VL, term, LEFT);
                 sum[j] += term;
             }
         for (ptrdiff_t j = 0; j < vectors; j++) add_exactly(&exact[j], sum[j]);
@@ -91,8 +91,8 @@ FC_INLINE void columns_forward(int logarithmic, int whole, ptrdiff_t n, ptrdiff_
         for (ptrdiff_t j = 0; j < vectors; j++) {
             real *place = to + k * output_step + j * VL;
             const ptrdiff_t left = LEFT;
-            if (logarithmic) give(place, (take(from + k * step + j * VL, left) - top[j]) - total[j], left);
-            else give(place, take(place, left) / total[j], left);
+            if (logarithmic) store_up_to(place, (load_up_to(from + k * step + j * VL, left) - top[j]) - total[j], left);
+            else store_up_to(place, load_up_to(place, left) / total[j], left);
         }
 }
 
@@ -106,15 +106,15 @@ FC_INLINE void columns_backward(int logarithmic, int whole, ptrdiff_t n, ptrdiff
         for (ptrdiff_t k = start; k < fewer(n, start + BLOCK); k++)
             for (ptrdiff_t j = 0; j < vectors; j++) {
                 const ptrdiff_t at = k * step + j * VL, left = LEFT;
-                sum[j] += logarithmic ? take(g + at, left) : take(g + at, left) * take(y + at, left);
+                sum[j] += logarithmic ? load_up_to(g + at, left) : load_up_to(g + at, left) * load_up_to(y + at, left);
             }
         for (ptrdiff_t j = 0; j < vectors; j++) total[j] += sum[j];
     }
     for (ptrdiff_t k = 0; k < n; k++)
         for (ptrdiff_t j = 0; j < vectors; j++) {
             const ptrdiff_t at = k * step + j * VL, left = LEFT;
-            const vec slope = take(g + at, left), v = take(y + at, left);
-            give(to + at, logarithmic ? slope - exponential_of_any(v) * total[j] : (slope - total[j]) * v, left);
+            const vec slope = load_up_to(g + at, left), v = load_up_to(y + at, left);
+            store_up_to(to + at, logarithmic ? slope - exponential_of_any(v) * total[j] : (slope - total[j]) * v, left);
         }
 }
 

@@ -4,8 +4,8 @@
 void FC_NAME(squares)(ptrdiff_t count, const void *input, const void *target, const void *weight, void *output) {
     const real *x = input, *t = target, *w = weight;
     for (ptrdiff_t i = 0; i < count; i += VL) {
-        const vec difference = take(x + i, count - i) - take(t + i, count - i), square = difference * difference;
-        give((real *)output + i, w ? square * take(w + i, count - i) : square, count - i);
+        const vec difference = load_up_to(x + i, count - i) - load_up_to(t + i, count - i), square = difference * difference;
+        store_up_to((real *)output + i, w ? square * load_up_to(w + i, count - i) : square, count - i);
     }
 }
 
@@ -24,8 +24,8 @@ double FC_NAME(sum_squares)(ptrdiff_t count, const void *input, const void *targ
             sums[j] += w ? difference * difference * load(w + i + j * VL) : difference * difference;
         }
         for (; i < stop; i += VL) {
-            const vec difference = take(x + i, stop - i) - take(t + i, stop - i);
-            sums[0] += w ? difference * difference * take(w + i, stop - i) : difference * difference;
+            const vec difference = load_up_to(x + i, stop - i) - load_up_to(t + i, stop - i);
+            sums[0] += w ? difference * difference * load_up_to(w + i, stop - i) : difference * difference;
         }
         total += sum_of_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
     }
@@ -38,9 +38,9 @@ void FC_NAME(squares_backward)(ptrdiff_t count, const void *gradient, const void
     const real *g = gradient, *x = input, *t = target, *w = weight;
     const vec by = broadcast((real)factor);
     for (ptrdiff_t i = 0; i < count; i += VL) {
-        vec slope = (take(x + i, count - i) - take(t + i, count - i)) * by;
-        if (w) slope *= take(w + i, count - i);
-        if (g) slope *= take(g + i, count - i);
-        give((real *)output + i, slope, count - i);
+        vec slope = (load_up_to(x + i, count - i) - load_up_to(t + i, count - i)) * by;
+        if (w) slope *= load_up_to(w + i, count - i);
+        if (g) slope *= load_up_to(g + i, count - i);
+        store_up_to((real *)output + i, slope, count - i);
     }
 }
