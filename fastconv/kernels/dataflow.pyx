@@ -17,6 +17,7 @@ cdef enum:
     CACHE_BYTES = 20 * 1024 * 1024   # of the last-level cache
     WEIGHT_BYTES = 512 * 1024        # of a channel tile: beyond, they stream from the last-level cache
     MOST_PIXELS = 14                 # of a run
+    FEW_CHANNELS = 8
     WIDE_BYTES = 64                  # of a vector, where there are 32 registers of them
     # Of the source rows that one output row reads, in all channels: they have to stay in a cache. Winograd's points of them take up to
     # three times as much.
@@ -158,6 +159,11 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
     return pack + (channel_cost(shape) if dataflow == CHANNELS else pixel_cost(shape, dataflow == PANELS))
 
 
+cdef bint has_few_channels(const Shape *shape) noexcept nogil:
+    """On either side, phases counted. There Winograd saves little, and a sum of so few terms hardly rounds."""
+    return min(shape.channels, shape.outputs) * shape.stride_h * shape.stride_w < FEW_CHANNELS
+
+
 cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil:
     """The possible dataflow of least cost; `prepared`: the weights are packed once for many calls; `winograd`: it is allowed."""
     cdef int dataflow, best = PANELS if shape.transposed and shape.stride_h * shape.stride_w > 1 else ROWS
@@ -169,6 +175,8 @@ cdef int choose(const Shape *shape, bint prepared, bint winograd) noexcept nogil
         if not possible(shape, dataflow):
             continue
         if (winograd_tile(dataflow) > 0 or line_tile(dataflow) > 0) and not winograd:
+            continue
+        if winograd_tile(dataflow) > 0 and not prepared and has_few_channels(shape):
             continue
         here = cost(shape, dataflow, prepared)
         if here < least:
