@@ -16,17 +16,13 @@ def dataflow_allowance(name, weight_shape, of="output", stride=1):
     """What `assert_sums` allows a dataflow of that name: its arguments `winograd` and `reach`."""
     if name not in WINOGRAD:
         return {}
-    steps = stride if isinstance(stride, tuple) else (stride, stride)
-    step = max(steps)
+    step = max(stride) if isinstance(stride, tuple) else stride
     taps = _taps(weight_shape, stride)
     if (name, taps) in (("winograd2", 3), ("winograd3", 2)):
         factor = FOUR_POINTS
     else:
         factor = FIVE_TAPS if of == "grad_weight" and taps == 5 else SIX_POINTS
-    if of == "grad_weight":
-        if any(size != taps * each for size, each in zip(weight_shape[2:], steps, strict=True)):
-            factor *= 4  # taps that zeros stand for, of phases or to make it square, have sums of their own, unseen
-    elif weight_shape[of == "output"] < 4:
+    if of != "grad_weight" and weight_shape[of == "output"] < 4:
         factor *= 4  # so few terms that a pixel may weigh little here and much in the same tile's unseen part
     reach = {"output": 3, "grad_input": 4 * step, "grad_weight": 5 * step}[of]
     return {"winograd": factor, "reach": reach}

@@ -235,7 +235,7 @@ cdef double weight_cost(const Shape *shape, int dataflow) noexcept nogil:
     tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
     part = <double> m * m / points
     # Products, which are loaded and stored once a group of tiles, about 64 of them; the transforms of both sides; and the way back.
-    return (points * channels * shape.outputs * (0.9 * tiles + 10 * max(1.0, tiles / 64))
+    return (<double> points * channels * shape.outputs * (0.9 * tiles + 10 * max(1.0, tiles / 64))
             + points * tiles * (channels * (10 + reading_cost(shape) * part) + outputs * (10 + 17 * part))
             + <double> channels * shape.outputs * r * r * (43 if shape.stride_h * shape.stride_w == 1 else 170))
 
