@@ -148,9 +148,14 @@ MUTANTS = {
         ["tests/test_plan.py"],
     ),
     "gelu: half of the square's digits": (
-        ("src/normal.h", ("broadcast(2 * LN2_LOW) + rest;", "broadcast(2 * LN2_LOW);")),
+        ("src/normal.h", ("broadcast(2 * LN2_LOW) + rest);", "broadcast(2 * LN2_LOW));")),
         ["tests/test_activation.py"],
     ),
+    "elementwise: one element between two threads": (
+        ("elementwise.pyx", ("min(count, x.size - first)", "min(count - 1, x.size - first)")),
+        ["tests/test_activation.py"],
+    ),
+    "gelu: a digit of the table": (("src/normal.h", ("1601568471", "1601568487")), ["tests/test_activation.py"]),
     "prelu: sign": (
         ("src/kernels/prelu.c", ("const vec leak = v * load_up_to(", "const vec leak = -v * load_up_to(")),
         ["tests/test_prelu.py"],

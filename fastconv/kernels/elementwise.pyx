@@ -1,4 +1,4 @@
-"""Functions of one element over whole arrays, in pieces that a core's cache holds; dropout; PReLU with a weight for each channel."""
+"""Functions of one element over whole arrays; dropout; PReLU with a weight for each channel."""
 from libc.stdint cimport uint32_t, uint64_t
 from cython.parallel cimport parallel, prange
 
@@ -21,6 +21,7 @@ cdef extern from *:
     const int ELEMENTWISE_FUNCTIONS
 
 cdef enum:
+    SHARE = 64                   # elements: a multiple of every vector
     PIECE = 16384                # elements a task: a multiple of dropout's groups
     WORK_DROPOUT = 8             # about so many multiply-adds is an element worth
     WORK_PRELU = 2
@@ -34,10 +35,10 @@ cdef void map_piece(const fc_kernels *kernel, int function, Py_ssize_t count, co
         kernel.map_backward(function, count, x, kept, parameter, y)
 
 
-cdef void map_pieces(int function, const Array *x, const char *kept, double parameter, char *y) noexcept nogil:
+cdef void map_array(int function, const Array *x, const char *kept, double parameter, char *y) noexcept nogil:
     cdef const fc_kernels *kernel = kernels(x.itemsize)
-    cdef Py_ssize_t i, pieces = (x.size + PIECE - 1) // PIECE, step = PIECE * x.itemsize
-    cdef int threads = threads_for(<double> x.size * elementwise_functions[function].work)
+    cdef int share, threads = threads_for(<double> x.size * elementwise_functions[function].work)
+    cdef Py_ssize_t first, at, count = (x.size // threads + SHARE) // SHARE * SHARE
     cdef unsigned int alone, mode = 0
     if threads == 1:             # a team of one would cost a tiny call a tenth of its time
         alone = enter_team()
@@ -46,9 +47,10 @@ cdef void map_pieces(int function, const Array *x, const char *kept, double para
         return
     with parallel(num_threads=threads):
         mode = enter_team()
-        for i in prange(pieces, schedule="static"):
-            map_piece(kernel, function, min(PIECE, x.size - i * PIECE), x.data + i * step, kept + i * step if kept != NULL else NULL,
-                      parameter, y + i * step)
+        for share in prange(threads, schedule="static"):
+            first = min(share * count, x.size)
+            at = first * x.itemsize
+            map_piece(kernel, function, min(count, x.size - first), x.data + at, kept + at if kept != NULL else NULL, parameter, y + at)
         leave_team(mode)
 
 
@@ -69,7 +71,7 @@ def forward(int function, input, output, double parameter):
     view(input, &x)
     view(output, &y, True)
     with nogil:
-        map_pieces(function, &x, NULL, parameter, y.data)
+        map_array(function, &x, NULL, parameter, y.data)
 
 
 def backward(int function, grad_output, kept, grad_input, double parameter):
@@ -78,7 +80,7 @@ def backward(int function, grad_output, kept, grad_input, double parameter):
     view(kept, &x)
     view(grad_input, &y, True)
     with nogil:
-        map_pieces(function, &g, x.data, parameter, y.data)
+        map_array(function, &g, x.data, parameter, y.data)
 
 
 def dropout(input, output, uint64_t stream, uint64_t key, uint32_t threshold, double scale):

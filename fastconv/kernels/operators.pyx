@@ -3,7 +3,7 @@ from libc.string cimport memset
 
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.batch cimport Batch, batch_start
-from fastconv.kernels.elementwise cimport map_pieces
+from fastconv.kernels.elementwise cimport map_array
 from fastconv.kernels.join cimport add_pieces
 from fastconv.kernels.norm cimport write_output
 from fastconv.kernels.pool cimport pool_forward
@@ -30,7 +30,7 @@ cdef struct Map:
 cdef int map_all(const void *opaque, Py_ssize_t images, const char *const *sources, char *target) noexcept nogil:
     cdef const Map *state = <const Map *> opaque
     cdef Array x = some(state.itemsize, images * state.elements, sources[0])
-    map_pieces(state.function, &x, NULL, state.parameter, target)
+    map_array(state.function, &x, NULL, state.parameter, target)
     return 0
 
 

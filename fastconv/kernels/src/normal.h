@@ -31,9 +31,19 @@ FC_INLINE vec normal_tail_ratio(vec x, vec square) {
     return polynomial(P, sizeof P / sizeof P[0] - 1, x, square) / polynomial(Q, sizeof Q / sizeof Q[0] - 1, x, square);
 }
 
-/* (e^(-q/2) - 1) / q for |q| <= ln 2: it interpolates at Chebyshev points, which leaves e^(-q/2) off by 1.1e-8 of itself (float32),
- * 8.4e-18. */
-FC_INLINE vec bell_quotient(vec q) {
+/* The bell falls by octaves, or by eighths of one where a register can be the table of them: that halves the polynomial. */
+#if FC_AVX2 && !FC_DOUBLE
+#define STEPS 8
+#else
+#define STEPS 1
+#endif
+
+/* e^(-q/2) - 1 for |q| <= ln 2 / STEPS, off by 8.4e-18 (float64), 1.1e-8 (octaves), 2.7e-8 (eighths). Divided by q, it interpolates at
+ * Chebyshev points; the one with eighths at 0 and +-0.91 of the range, where four errors of the product are alike. */
+FC_INLINE vec bell_rise(vec q) {
+#if STEPS == 8
+    return q * ((broadcast(-0.02083495294f) * q + broadcast(0.1250161963f)) * q + broadcast(-0.5f));
+#else
 #if FC_DOUBLE
     static const double Q[] = {
         -0.5, 0.12500000000000014042, -0.020833333333333338733, 0.0026041666666608214132, -0.00026041666666644190262,
@@ -42,22 +52,59 @@ FC_INLINE vec bell_quotient(vec q) {
 #else
     static const float Q[] = {-0.5f, 0.1250000003f, -0.02083313158f, 0.002604154063f, -0.0002615358903f, 2.177131411e-5f};
 #endif
-    return polynomial(Q, sizeof Q / sizeof Q[0] - 1, q, q * q);
+    return q * polynomial(Q, sizeof Q / sizeof Q[0] - 1, q, q * q);
+#endif
 }
 
-/* e^(-x^2/2) / SMALL, which is nothing beyond BELL_END, and through `ratio` R(|x|). Times SMALL, at the end, a denormal result is rounded
- * once. It is 2^n e^(-q/2) with q = x^2 + 2 n ln 2, which takes the square as it is. n follows the square's larger part, which is there
- * first: so q reaches 1.14 ln 2 where the bell is 2^-126, and leaves it off by 8e-8 there (float32). */
-FC_INLINE vec normal_bell(vec x, vec *ratio) {
-    const vec size = smaller(broadcast(BELL_END), magnitude(x));
-    /* The square in two parts: half of the digits of x have an exact square, and the exponential takes the rest separately. */
-    const vec high = from_bits(as_bits(size) & mask_of(~(((integer)1 << (FC_DOUBLE ? 27 : 12)) - 1)));
-    const vec square = high * high, rest = (size - high) * (size + high);
-    *ratio = normal_tail_ratio(size, square + rest);
-    const vec shifted = square * broadcast((real)(-0.5 * 0x1.71547652b82fep+0)) + broadcast(ROUNDER), n = shifted - broadcast(ROUNDER);
-    const vec q = (square + n * broadcast(2 * LN2_HIGH)) + n * broadcast(2 * LN2_LOW) + rest;
-    const vec scale = from_bits((as_bits(shifted) << EXPONENT_SHIFT) + (2 * as_bits(broadcast(1)) - as_bits(broadcast(SMALL))));
-    return q * bell_quotient(q) * scale + scale;
+/* 2^(n / STEPS) / SMALL for the integer n in the low bits. */
+FC_INLINE vec bell_scale(mask n) {
+#if STEPS == 8
+    /* The bits of 2^(j / 8) / SMALL, less what the shift below leaves of j among its digits; twice, for 16 lanes. */
+#define EIGHTHS \
+    1602224128, 1601934786, 1601714160, 1601568471, 1601504499, 1601529642, 1601651965, 1601880263
+    static const int32_t TABLE[] = {EIGHTHS, EIGHTHS};
+#if FC_AVX512
+    const mask digits = (mask)_mm512_permutexvar_epi32((__m512i)n, _mm512_loadu_si512(TABLE));
+#else
+    const mask digits = (mask)_mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)TABLE), (__m256i)n);
+#endif
+    return from_bits((n << (EXPONENT_SHIFT - 3)) + digits);
+#else
+    return from_bits((n << EXPONENT_SHIFT) + (2 * as_bits(broadcast(1)) - as_bits(broadcast(SMALL))));
+#endif
 }
+
+/* What a square lost when it was rounded. */
+FC_INLINE vec square_rest(vec x, vec square) {
+#if FC_AVX512 && FC_DOUBLE
+    return (vec)_mm512_fmsub_pd((__m512d)x, (__m512d)x, (__m512d)square);
+#elif FC_AVX512
+    return (vec)_mm512_fmsub_ps((__m512)x, (__m512)x, (__m512)square);
+#elif FC_AVX2 && FC_DOUBLE
+    return (vec)_mm256_fmsub_pd((__m256d)x, (__m256d)x, (__m256d)square);
+#elif FC_AVX2
+    return (vec)_mm256_fmsub_ps((__m256)x, (__m256)x, (__m256)square);
+#else
+    /* Half of the digits of x have an exact square. */
+    const vec high = from_bits(as_bits(x) & mask_of(~(((integer)1 << (FC_DOUBLE ? 27 : 12)) - 1))), low = x - high;
+    return (high * high - square) + (high + x) * low;
+#endif
+}
+
+/* e^(-x^2/2) as SMALL (scale + scale * rise), which is nothing beyond BELL_END, and R(|x|). It is 2^(n / STEPS) e^(-q/2) with
+ * q = x^2 + 2 (n / STEPS) ln 2, which takes the square with all its digits. */
+typedef struct { vec ratio, scale, rise; } bell;
+
+FC_INLINE bell normal_bell(vec x) {
+    const vec size = smaller(broadcast(BELL_END), magnitude(x));
+    const vec square = size * size, rest = square_rest(size, square);
+    const vec shifted = square * broadcast((real)(-0.5 * 0x1.71547652b82fep+0)) + broadcast(ROUNDER / STEPS);
+    const vec n = shifted - broadcast(ROUNDER / STEPS); /* in octaves */
+    const vec q = (square + n * broadcast(2 * LN2_HIGH)) + (n * broadcast(2 * LN2_LOW) + rest);
+    return (bell){normal_tail_ratio(size, square), bell_scale(as_bits(shifted)), bell_rise(q)};
+}
+
+/* height e^(-x^2/2), height having been multiplied by the scale. Times SMALL at the end: a denormal result is rounded once. */
+FC_INLINE vec under_bell(bell b, vec height) { return (height + height * b.rise) * broadcast(SMALL); }
 
 #endif

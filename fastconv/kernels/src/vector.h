@@ -63,6 +63,9 @@ typedef integer mask __attribute__((vector_size(FC_BYTES)));
 typedef real vec_anywhere __attribute__((vector_size(FC_BYTES), aligned(sizeof(real)), may_alias));
 #define FC_MASK(comparison) ((mask)(comparison))
 FC_INLINE vec load(const real *p) { return *(const vec_anywhere *)p; }
+/* Into a register: where a value is used as numbers and as bits, the compiler reads memory again each time, and a vector across two lines
+ * of the cache is two reads. */
+FC_INLINE vec load_once(const real *p) { return *(const volatile vec_anywhere *)p; }
 FC_INLINE void store(real *p, vec v) { *(vec_anywhere *)p = v; }
 FC_INLINE vec broadcast(real x) { return x - (vec){0}; } /* x - 0 keeps the sign of -0.0; x + 0 would not */
 FC_INLINE vec pick(mask m, vec yes, vec no) { /* one instruction where there is one */
@@ -85,6 +88,7 @@ typedef real vec;
 typedef integer mask; /* all ones or zero, as a vector comparison gives */
 #define FC_MASK(comparison) (-(mask)(comparison))
 FC_INLINE vec load(const real *p) { return *p; }
+FC_INLINE vec load_once(const real *p) { return *p; }
 FC_INLINE void store(real *p, vec v) { *p = v; }
 FC_INLINE vec broadcast(real x) { return x; }
 FC_INLINE vec pick(mask m, vec yes, vec no) { return m ? yes : no; }
@@ -141,8 +145,8 @@ FC_INLINE vec only_where(lane_set s, vec v) { return from_bits(s & as_bits(v)); 
 FC_INLINE mask count_where(lane_set s, mask n) { return n - s; }
 #endif
 
-/* max(x, 0); a NaN is kept, and so is -0.0. */
-FC_INLINE vec rectify(vec x) { return pick(FC_MASK(x < broadcast(0)), broadcast(0), x); }
+/* max(x, 0); a NaN is kept, and so is -0.0: `larger` gives what stands second. */
+FC_INLINE vec rectify(vec x) { return larger(broadcast(0), x); }
 FC_INLINE vec magnitude(vec x) { return from_bits(as_bits(x) & ~as_bits(broadcast((real)-0.0))); }
 /* A positive number with the sign of another. */
 FC_INLINE vec with_sign(vec size, vec other) { return from_bits(as_bits(size) | (as_bits(other) & as_bits(broadcast((real)-0.0)))); }

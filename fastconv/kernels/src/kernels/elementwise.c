@@ -8,16 +8,14 @@ FC_INLINE vec relu6(vec x) {
 
 /* x Phi(x), as max(x, 0) - |x| Phi(-|x|); infinity keeps out of the second term, where it would be times zero, -infinity does not. */
 FC_INLINE vec gelu(vec x) {
-    vec ratio;
-    const vec bell = normal_bell(x, &ratio), size = magnitude(smaller(broadcast(BELL_END), x));
-    return larger(broadcast((real)-0.0), x) - bell * (size * ratio) * broadcast(SMALL);
+    const bell b = normal_bell(x);
+    return larger(broadcast((real)-0.0), x) - under_bell(b, magnitude(smaller(broadcast(BELL_END), x)) * b.scale * b.ratio);
 }
 
 /* Its derivative Phi(x) + x e^(-x^2/2) / sqrt(2 pi), which is 1 less that of -x. */
 FC_INLINE vec gelu_slope(vec x) {
-    vec ratio;
-    const vec bell = normal_bell(x, &ratio);
-    const vec below = bell * (ratio - magnitude(x) * broadcast((real)0.3989422804014326779)) * broadcast(SMALL);
+    const bell b = normal_bell(x);
+    const vec below = under_bell(b, (b.ratio - magnitude(x) * broadcast((real)0.3989422804014326779)) * b.scale);
     return pick(FC_MASK(x < broadcast(0)), below, broadcast(1) - below);
 }
 
@@ -73,7 +71,7 @@ void FC_NAME(map_forward)(int function, ptrdiff_t count, const void *input, doub
 #define FC_ELEMENTWISE(name, work, forward, backward)  \
     case WHICH_##name:                                 \
         for (ptrdiff_t i = 0; i < whole; i += VL) {    \
-            const vec x = load(from + i);              \
+            const vec x = load_once(from + i);         \
             store(to + i, forward);                    \
         }                                              \
         break;
@@ -98,7 +96,7 @@ void FC_NAME(map_backward)(int function, ptrdiff_t count, const void *gradient, 
 #define FC_ELEMENTWISE(name, work, forward, backward)          \
     case WHICH_##name:                                         \
         for (ptrdiff_t i = 0; i < whole; i += VL) {            \
-            const vec g = load(from + i), x = load(beside + i); \
+            const vec g = load_once(from + i), x = load_once(beside + i); \
             store(to + i, backward);                           \
         }                                                      \
         break;
