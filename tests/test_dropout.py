@@ -11,21 +11,23 @@ import fastconv.functional as F
 SEEDS = [0, 1, 2**32 - 1, 2**64 - 1, 2**64, 0x0123456789ABCDEF_FEDCBA9876543210, 2**128 - 1]
 
 
+COUNTING = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0)
+
+
 @pytest.mark.parametrize(
-    "counter, key, words",
+    "rounds, counter, key, words",
     [
-        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
-        ((2**32 - 1,) * 4, (2**32 - 1,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-        (
-            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
-            (0xA4093822, 0x299F31D0),
-            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
-        ),
+        (7, (0, 0, 0, 0), (0, 0), (0x5F6FB709, 0x0D893F64, 0x4F121F81, 0x4F730A48)),
+        (7, (2**32 - 1,) * 4, (2**32 - 1,) * 2, (0x5207DDC2, 0x45165E59, 0x4D8EE751, 0x8C52F662)),
+        (7, *COUNTING, (0x4DFCCABA, 0x190A87F0, 0xC47362BA, 0xB6B5242A)),
+        (10, (0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        (10, (2**32 - 1,) * 4, (2**32 - 1,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        (10, *COUNTING, (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
     ],
 )
-def test_the_reference_gives_the_papers_numbers(counter, key, words):
+def test_the_reference_gives_the_papers_numbers(rounds, counter, key, words):
     """The known answers that the authors publish with their implementation, Random123 (kat_vectors)."""
-    assert reference.philox(counter, key) == words
+    assert reference.philox(counter, key, rounds) == words
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -41,6 +43,21 @@ def test_dropout(shape, p, seed, dtype, rng):
     np.testing.assert_allclose(
         F.dropout_backward(gy, p, seed=seed), reference.dropout(gy, p, seed), rtol=2 * np.finfo(dtype).eps
     )
+
+
+@pytest.mark.parametrize("place", [0, 15, 16, 31, 32, 127, 128, 255, 256, 300])
+def test_all_32_bits_decide(place, dtype):
+    """At the probability that is an element's own 32 bits it stays, one step above it is dropped."""
+    seed, x = 7, np.ones(301, dtype)
+    shift, block = place // 16 % 2 * 16, place // 128 * 16 + place % 16
+    upper, lower = (
+        reference.philox((block, second, 0, 0), (seed, 0))[place // 32 % 4] >> shift & 0xFFFF for second in (0, 2**31)
+    )
+    for step, stays in ((0, True), (1, False)):
+        p = (upper * 2**16 + lower + step) / 2**32
+        y = fc.dropout(x, p, seed=seed)
+        assert (y[place] != 0) == stays
+        np.testing.assert_array_equal(y == 0, reference.dropout(x, p, seed) == 0)
 
 
 def test_same_bits_at_any_thread_count_and_in_both_types(rng, threads):
@@ -66,7 +83,7 @@ def test_as_many_are_dropped_as_p_says(p):
     assert abs((y == 0).sum() - p * y.size) < 5 * sigma
     # Neighbours, words and groups are independent of each other.
     dropped = (y == 0) - p
-    for lag in (1, 2, 16, 32, 48, 64, 1024):
+    for lag in (1, 2, 16, 32, 48, 64, 128, 1024):
         assert abs((dropped[lag:] * dropped[:-lag]).sum()) < 5 * p * (1 - p) * np.sqrt(y.size)
 
 

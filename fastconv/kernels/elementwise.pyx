@@ -22,7 +22,7 @@ cdef extern from *:
 
 cdef enum:
     SHARE = 64                   # elements: a multiple of every vector
-    PIECE = 16384                # elements a task: a multiple of dropout's groups
+    PIECE = 16384                # elements a task: a multiple of what dropout draws at once
     WORK_DROPOUT = 8             # about so many multiply-adds is an element worth
     WORK_PRELU = 2
 

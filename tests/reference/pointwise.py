@@ -89,10 +89,10 @@ def _by_channel(weight, x):
     return weight.reshape(-1, *[1] * (x.ndim - 2)) if weight.size != 1 else weight.reshape(())
 
 
-def philox(counter, key):
-    """Four words of 32 bits from a counter of four and a key of two: Philox4x32-10, in Python's integers."""
+def philox(counter, key, rounds=7):
+    """Four words of 32 bits from a counter of four and a key of two: Philox4x32, in Python's integers."""
     (a, b, c, d), (k, l) = counter, key  # noqa: E741
-    for _ in range(10):
+    for _ in range(rounds):
         x, z = a * 0xD2511F53, c * 0xCD9E8D57
         a, b, c, d = (z >> 32) ^ b ^ k, z % 2**32, (x >> 32) ^ d ^ l, x % 2**32
         k, l = (k + 0x9E3779B9) % 2**32, (l + 0xBB67AE85) % 2**32  # noqa: E741
@@ -100,12 +100,16 @@ def philox(counter, key):
 
 
 def dropout(x, p, seed):
-    """Element i, in C order, takes word i // 16 % 4 of block i // 64 * 16 + i % 16."""
+    """Element i, in C order, takes half i // 16 % 2 (the low one first) of word i // 32 % 4 of block i // 128 * 16 + i % 16,
+    and for its 16 lower bits the same half of the block whose counter has the last bit of its first two words set too."""
     kept = np.empty(x.size)
     words = [seed >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)]
     for i in range(x.size):
-        word = philox((i // 64 * 16 + i % 16, 0, *words[2:]), words[:2])[i // 16 % 4]
-        kept[i] = word >= min(round(p * 2**32), 2**32 - 1)
+        upper, lower = (
+            philox((i // 128 * 16 + i % 16, second, *words[2:]), words[:2])[i // 32 % 4] >> i // 16 % 2 * 16 & 0xFFFF
+            for second in (0, 2**31)
+        )
+        kept[i] = upper * 2**16 + lower >= min(round(p * 2**32), 2**32 - 1)
     return x.astype(np.float64) * kept.reshape(x.shape) * (1 / (1 - p) if p < 1 else 0)
 
 
