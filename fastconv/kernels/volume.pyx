@@ -231,7 +231,7 @@ cdef int run_volume(Volume *job) noexcept nogil:
             exchange(job, groups * outputs, channels, kernel, job.layer.weights, filters)
     for first in range(phases(job)):
         sweep = phase(job, first)
-        layer.shape.channels, layer.shape.planes = sweep.taps * channels, sweep.taps
+        layer.shape.channels, layer.shape.planes, layer.shape.images = sweep.taps * channels, sweep.taps, sweep.count
         if status == 0 and sweep.taps == 0:                                      # nothing reaches these slices
             place_output(job, &sweep, sweep.count, &layer)
             fill_bias(&layer, job.images * sweep.count, job.output + first * layer.shape.OH * layer.shape.OW * layer.shape.itemsize)

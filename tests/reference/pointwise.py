@@ -100,8 +100,8 @@ def philox(counter, key, rounds=7):
 
 
 def dropout(x, p, seed):
-    """Element i, in C order, takes half i // 16 % 2 (the low one first) of word i // 32 % 4 of block i // 128 * 16 + i % 16,
-    and for its 16 lower bits the same half of the block whose counter has the last bit of its first two words set too."""
+    """Element i, in C order, takes its 16 upper bits from half i // 16 % 2 (the low one first) of word i // 32 % 4 of
+    block i // 128 * 16 + i % 16, its 16 lower bits from the block whose counter has the second word's last bit set."""
     kept = np.empty(x.size)
     words = [seed >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)]
     for i in range(x.size):
