@@ -4,12 +4,13 @@ from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.runtime cimport enter_team, fc_kernels, kernels, leave_team, threads_for
+from fastconv.kernels.slab cimport ceil_div, ceil_to
 
 cdef enum:
     WORK = 16                    # about so many multiply-adds is an element worth
-    CACHE = 128 * 1024           # bytes of columns a task
+    CACHE = 256 * 1024           # bytes of columns a task: it goes through them twice, and its output once
     FEWEST_COLUMNS = 32
-    MOST_COLUMNS = 256
+    MOST_COLUMNS = 1024          # long stretches of a row, which memory likes
 
 cdef struct Softmax:
     const fc_kernels *kernel
@@ -27,7 +28,9 @@ cdef void set_up(Softmax *job, const Array *x, Py_ssize_t n, Py_ssize_t inner) n
     job.columns, job.blocks = 0, 1
     if inner > 1:
         job.columns = min(max(CACHE // (n * x.itemsize) // FEWEST_COLUMNS * FEWEST_COLUMNS, FEWEST_COLUMNS), MOST_COLUMNS)
-        job.blocks = (inner + job.columns - 1) // job.columns
+        job.blocks = ceil_div(inner, job.columns)
+        job.columns = ceil_to(ceil_div(inner, job.blocks), FEWEST_COLUMNS)       # of one size
+        job.blocks = ceil_div(inner, job.columns)
     job.tasks = x.size // n // inner * job.blocks
 
 

@@ -3,7 +3,10 @@
 #include "logarithm.h"
 #include "parts.h"
 
-enum { MAX_COLUMNS = 32 }; /* vectors of columns that are worked on at once */
+enum {
+    MAX_COLUMNS = 64, /* vectors of columns that are worked on at once */
+    AHEAD = 2         /* rows: they are too short, and lie too far apart, for the processor to foresee the next */
+};
 
 FC_INLINE ptrdiff_t fewer(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
@@ -75,7 +78,10 @@ FC_INLINE void columns_forward(int logarithmic, int whole, ptrdiff_t n, ptrdiff_
     exact_sum exact[MAX_COLUMNS];
     for (ptrdiff_t j = 0; j < vectors; j++) top[j] = broadcast(-(real)INFINITY), exact[j].value = exact[j].lost = broadcast(0);
     for (ptrdiff_t k = 0; k < n; k++)
-        for (ptrdiff_t j = 0; j < vectors; j++) top[j] = larger(load_up_to(from + k * step + j * VL, LEFT), top[j]);
+        for (ptrdiff_t j = 0; j < vectors; j++) {
+            FC_PREFETCH(from + (k + AHEAD) * step + j * VL);
+            top[j] = larger(load_up_to(from + k * step + j * VL, LEFT), top[j]);
+        }
     for (ptrdiff_t start = 0; start < n; start += BLOCK) {
         for (ptrdiff_t j = 0; j < vectors; j++) sum[j] = broadcast(0);
         for (ptrdiff_t k = start; k < fewer(n, start + BLOCK); k++)
@@ -106,6 +112,8 @@ FC_INLINE void columns_backward(int logarithmic, int whole, ptrdiff_t n, ptrdiff
         for (ptrdiff_t k = start; k < fewer(n, start + BLOCK); k++)
             for (ptrdiff_t j = 0; j < vectors; j++) {
                 const ptrdiff_t at = k * step + j * VL, left = LEFT;
+                FC_PREFETCH(g + at + AHEAD * step);
+                FC_PREFETCH(y + at + AHEAD * step);
                 sum[j] += logarithmic ? load_up_to(g + at, left) : load_up_to(g + at, left) * load_up_to(y + at, left);
             }
         for (ptrdiff_t j = 0; j < vectors; j++) total[j] += sum[j];
