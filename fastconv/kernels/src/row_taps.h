@@ -37,7 +37,7 @@ FC_INLINE void load_row(const int stride, const int taps, const int whole, const
     vec loaded[ROW_LOADS];
     const int loads = stride == 1 ? taps : 2;
     FC_UNROLL for (int j = 0; j < loads; j++)
-        loaded[j] = whole ? load(row + span->start[j]) : load_between(row + span->start[j], span->low[j], span->high[j], filler);
+        loaded[j] = whole ? load_once(row + span->start[j]) : load_between(row + span->start[j], span->low[j], span->high[j], filler);
     if (stride == 1) {
         FC_UNROLL for (int j = 0; j < taps; j++) pixels[j] = loaded[j];
     } else {

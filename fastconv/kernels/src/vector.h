@@ -188,6 +188,7 @@ FC_INLINE vec load_part(const real *p, ptrdiff_t count) {
 #endif
     return v;
 }
+FC_INLINE ptrdiff_t fewer(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 FC_INLINE ptrdiff_t clamp_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > VL ? VL : lane; }
 /* The lanes low <= lane < high of what lies at p, the others `filler`: only those are read. */
 FC_INLINE vec load_between(const real *p, ptrdiff_t low, ptrdiff_t high, real filler) {
@@ -247,6 +248,18 @@ FC_INLINE vec load_up_to(const real *p, ptrdiff_t count) { return count >= VL ? 
 FC_INLINE void store_up_to(real *p, vec v, ptrdiff_t count) {
     if (count >= VL) store(p, v);
     else store_part(p, v, count);
+}
+
+/* Elements of a long row before the first vector of them that fills lines of the cache: one across two lines takes twice as long to store,
+ * and NumPy's arrays begin anywhere. And how many the first step of a loop over the row takes: those, or a vector of them. */
+enum { FC_LONG = 1024 };
+FC_INLINE ptrdiff_t before_lines(const void *row, ptrdiff_t count) {
+    const size_t beyond = (uintptr_t)row % sizeof(vec);
+    return count < FC_LONG || !beyond ? 0 : (ptrdiff_t)((sizeof(vec) - beyond) / sizeof(real));
+}
+FC_INLINE ptrdiff_t first_step(const void *row, ptrdiff_t count) {
+    const ptrdiff_t head = before_lines(row, count);
+    return head ? head : VL;
 }
 
 /* The lanes low <= lane < high to p + lane: only those are written. */

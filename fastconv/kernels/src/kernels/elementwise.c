@@ -50,15 +50,6 @@ enum {
 #undef FC_ELEMENTWISE
 };
 
-enum { LONG = 1024 };
-
-/* Elements of a long array before the first vector of them that fills lines of the cache: one across two lines takes twice as long to store,
- * and NumPy's arrays begin anywhere. */
-FC_INLINE ptrdiff_t before_lines(const void *output, ptrdiff_t count) {
-    const size_t beyond = (uintptr_t)output % FC_BYTES;
-    return count < LONG || !beyond ? 0 : (ptrdiff_t)((FC_BYTES - beyond) / sizeof(real));
-}
-
 /* The end of an array goes through the same loop, as a vector of its own; what stands before the lines likewise. */
 void FC_NAME(map_forward)(int function, ptrdiff_t count, const void *input, double parameter, void *output) {
     const ptrdiff_t head = before_lines(output, count), whole = (count - head) / VL * VL, rest = count - head - whole;

@@ -61,7 +61,7 @@ void FC_NAME(gradient_sums)(ptrdiff_t rows, ptrdiff_t count, const void *gradien
                 ptrdiff_t i = 0;
                 for (; i + 2 * VL <= width; i += 2 * VL)
                     FC_UNROLL for (int j = 0; j < 2; j++) {
-                        const vec here = load(g + i + j * VL);
+                        const vec here = load_once(g + i + j * VL);
                         plain[j] += here;
                         moved[j] += here * (load(x + i + j * VL) - middle);
                     }

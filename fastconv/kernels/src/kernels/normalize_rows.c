@@ -51,7 +51,7 @@ FC_INLINE void row_sums(ptrdiff_t count, const real *g, const real *x, const rea
         ptrdiff_t i = i0;
         for (; i + 2 * VL <= end; i += 2 * VL)
             FC_UNROLL for (int j = 0; j < 2; j++) {
-                const vec here = w ? load(g + i + j * VL) * load(w + i + j * VL) : load(g + i + j * VL);
+                const vec here = w ? load(g + i + j * VL) * load(w + i + j * VL) : load_once(g + i + j * VL);
                 first[j] += here;
                 second[j] += here * (load(x + i + j * VL) - middle);
             }

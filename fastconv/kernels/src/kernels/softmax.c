@@ -8,8 +8,6 @@ enum {
     AHEAD = 2         /* rows: they are too short, and lie too far apart, for the processor to foresee the next */
 };
 
-FC_INLINE ptrdiff_t fewer(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
 FC_INLINE real row_top(ptrdiff_t count, const real *row) {
     vec best = broadcast(-(real)INFINITY);
     /* A NaN is passed over here; the sum will find it. */
