@@ -63,9 +63,6 @@ def function_number(str name):
     raise LookupError(name)
 
 
-cdef int LEAKY_RELU = function_number("leaky_relu")
-
-
 def forward(int function, input, output, double parameter):
     cdef Array x, y
     view(input, &x)
@@ -111,19 +108,12 @@ cdef struct Prelu:
     char *y
 
 
-cdef double weight_of(const Prelu *job, Py_ssize_t channel) noexcept nogil:
-    return (<const float *> job.weight)[channel] if job.itemsize == 4 else (<const double *> job.weight)[channel]
-
-
 # A row is what lies side by side in memory with a weight each (inner 1), or with one weight.
 cdef void prelu_row(const Prelu *job, Py_ssize_t row) noexcept nogil:
-    cdef Py_ssize_t width = job.channels if job.inner == 1 else job.inner, at = row * width * job.itemsize
+    cdef bint each = job.inner == 1
+    cdef Py_ssize_t width = job.channels if each else job.inner, at = row * width * job.itemsize
     cdef const char *value = job.x if job.gradient == NULL else job.gradient
-    if job.inner == 1:
-        job.kernel.prelu_row(width, value + at, job.x + at, job.weight, job.y + at)
-    else:
-        map_piece(job.kernel, LEAKY_RELU, width, value + at, job.x + at if job.gradient != NULL else NULL,
-                  weight_of(job, row % job.channels), job.y + at)
+    job.kernel.prelu_row(width, value + at, job.x + at, job.weight + (0 if each else row % job.channels * job.itemsize), each, job.y + at)
 
 
 def prelu(gradient, input, weight, output, Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner):

@@ -114,7 +114,7 @@ cdef extern from "registry.h" nogil:
                              const Py_ssize_t *, void *, void *, int64_t *) noexcept nogil
         void (*map_forward)(int, Py_ssize_t, const void *, double, void *) noexcept nogil
         void (*map_backward)(int, Py_ssize_t, const void *, const void *, double, void *) noexcept nogil
-        void (*prelu_row)(Py_ssize_t, const void *, const void *, const void *, void *) noexcept nogil
+        void (*prelu_row)(Py_ssize_t, const void *, const void *, const void *, int, void *) noexcept nogil
         double (*leaked_sum)(Py_ssize_t, const void *, const void *) noexcept nogil
         void (*leaked_columns)(Py_ssize_t, Py_ssize_t, const void *, const void *, double *) noexcept nogil
         void (*dropout)(Py_ssize_t, uint64_t, uint64_t, uint64_t, uint32_t, double, const void *, void *) noexcept nogil

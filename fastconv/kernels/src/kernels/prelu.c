@@ -1,12 +1,15 @@
-/* PReLU with a weight for each channel: rows whose elements are channels, and the sums that are the weights' gradient. */
+/* PReLU with a weight for each channel: rows of one channel or of all, and the sums that are the weights' gradient. */
 #include "parts.h"
 
-/* output = value where input > 0, else value * weight; forward the value is the input, backward the gradient. */
-void FC_NAME(prelu_row)(ptrdiff_t count, const void *value, const void *input, const void *weight, void *output) {
-    for (ptrdiff_t i = 0; i < count; i += VL) {
-        const vec v = load_up_to((const real *)value + i, count - i), x = load_up_to((const real *)input + i, count - i);
-        const vec leak = v * load_up_to((const real *)weight + i, count - i);
-        store_up_to((real *)output + i, pick(FC_MASK(x > broadcast(0)), v, leak), count - i);
+/* output = value where input > 0, else value * weight; forward the value is the input, backward the gradient. each: a weight an element,
+ * else one for all. */
+void FC_NAME(prelu_row)(ptrdiff_t count, const void *value, const void *input, const void *weight, int each, void *output) {
+    const vec one = broadcast(each ? 0 : *(const real *)weight);
+    for (ptrdiff_t i = 0, step = first_step(output, count); i < count; i += step, step = VL) {
+        const ptrdiff_t here = fewer(step, count - i);
+        const vec v = load_up_to((const real *)value + i, here), x = value == input ? v : load_up_to((const real *)input + i, here);
+        const vec leak = v * (each ? load_up_to((const real *)weight + i, here) : one);
+        store_up_to((real *)output + i, pick(FC_MASK(x > broadcast(0)), v, leak), here);
     }
 }
 
