@@ -151,6 +151,10 @@ MUTANTS = {
         ("src/normal.h", ("broadcast(2 * LN2_LOW) + rest);", "broadcast(2 * LN2_LOW));")),
         ["tests/test_activation.py"],
     ),
+    "dropout: 16 bits decide": (
+        ("src/kernels/dropout.c", ("if (coarse < threshold && unsettled(", "if (coarse > threshold && unsettled(")),
+        ["tests/test_dropout.py"],
+    ),
     "elementwise: one element between two threads": (
         ("elementwise.pyx", ("min(count, x.size - first)", "min(count - 1, x.size - first)")),
         ["tests/test_activation.py"],
