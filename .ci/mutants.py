@@ -155,6 +155,14 @@ MUTANTS = {
         ("src/kernels/dropout.c", ("if (coarse < threshold && unsettled(", "if (coarse > threshold && unsettled(")),
         ["tests/test_dropout.py"],
     ),
+    "dropout: what decides late reads what was scaled": (
+        ("src/kernels/dropout.c", ("words, from, to);\n        if (count", "words, to, to);\n        if (count")),
+        ["tests/test_dropout.py"],
+    ),
+    "volumes: the batch has a say": (
+        ("volume.pyx", ("= slices\n    gathered = ", "= slices * job.images\n    gathered = ")),
+        ["tests/test_conv_nd.py"],
+    ),
     "elementwise: one element between two threads": (
         ("elementwise.pyx", ("min(count, x.size - first)", "min(count - 1, x.size - first)")),
         ["tests/test_activation.py"],

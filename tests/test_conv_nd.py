@@ -337,6 +337,8 @@ LARGE = {
     "conv3d, dilated": ((3, 9, 9, 25, 27), (11, 9, 3, 3, 3), dict(padding=2, dilation=2)),
     "conv3d, depthwise": ((3, 39, 9, 25, 27), (39, 1, 3, 3, 3), dict(padding=1, groups=39)),
     "conv3d, one channel": ((3, 1, 19, 45, 47), (8, 1, 3, 3, 3), dict(padding=1)),
+    "conv3d, few slices": ((3, 10, 4, 8, 9), (17, 10, 3, 3, 3), dict(padding=1)),
+    "conv3d, fewer slices": ((3, 31, 2, 8, 9), (28, 31, 2, 2, 2), dict(padding=1)),
     "conv3d, in parts": ((3, 40, 9, 60, 61), (3, 40, 3, 3, 3), dict(padding=1)),
     "conv_transpose3d": ((3, 19, 7, 9, 11), (19, 17, 2, 2, 2), dict(stride=2)),
     "conv_transpose3d, overlapping": ((3, 19, 7, 9, 11), (19, 17, 4, 4, 4), dict(stride=2, padding=1)),

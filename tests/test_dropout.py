@@ -11,7 +11,7 @@ import fastconv.functional as F
 SEEDS = [0, 1, 2**32 - 1, 2**64 - 1, 2**64, 0x0123456789ABCDEF_FEDCBA9876543210, 2**128 - 1]
 
 
-COUNTING = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0)
+PI = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0)
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,10 @@ COUNTING = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F
     [
         (7, (0, 0, 0, 0), (0, 0), (0x5F6FB709, 0x0D893F64, 0x4F121F81, 0x4F730A48)),
         (7, (2**32 - 1,) * 4, (2**32 - 1,) * 2, (0x5207DDC2, 0x45165E59, 0x4D8EE751, 0x8C52F662)),
-        (7, *COUNTING, (0x4DFCCABA, 0x190A87F0, 0xC47362BA, 0xB6B5242A)),
+        (7, *PI, (0x4DFCCABA, 0x190A87F0, 0xC47362BA, 0xB6B5242A)),
         (10, (0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
         (10, (2**32 - 1,) * 4, (2**32 - 1,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-        (10, *COUNTING, (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
+        (10, *PI, (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
     ],
 )
 def test_the_reference_gives_the_papers_numbers(rounds, counter, key, words):
@@ -58,6 +58,9 @@ def test_all_32_bits_decide(place, dtype):
         y = fc.dropout(x, p, seed=seed)
         assert (y[place] != 0) == stays
         np.testing.assert_array_equal(y == 0, reference.dropout(x, p, seed) == 0)
+        # The largest number, over 1 - p, is infinite: dropped it is zero, also at the end of an array.
+        huge = fc.dropout(np.full(place + 1, np.finfo(dtype).max), p, seed=seed)[place]
+        assert np.isinf(huge) if stays else huge == 0
 
 
 def test_same_bits_at_any_thread_count_and_in_both_types(rng, threads):

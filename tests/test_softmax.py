@@ -30,6 +30,8 @@ NAMES = ["softmax", "log_softmax"]
         ((2000, 3), 0),
         ((2, 5000, 70), 1),
         ((1, 70_000), 1),
+        ((2, 3, 3000), 1),
+        ((1, 10, 1025), 1),
     ],
     ids=str,
 )
@@ -86,6 +88,15 @@ def test_same_bits(name, dim, dtype, rng, threads):
     else:
         assert_same_bits(function(x[:, :, 160:161].copy(), dim)[..., 0].copy(), y[..., 160].copy())
     assert_same_bits(function(x[::-1, :, ::2], dim), function(x[::-1, :, ::2].copy(), dim))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("count, columns", [(70, 2049), (5, 70)])
+def test_a_column_has_the_same_bits_anywhere(name, count, columns, dtype, rng):
+    x, gy = (np.repeat(rng.standard_normal((count, 1)).astype(dtype), columns, 1) for _ in range(2))
+    y = getattr(F, name)(x, 0)
+    for each in (y, getattr(F, f"{name}_backward")(gy, y, 0)):
+        assert_same_bits(each, np.repeat(each[:, :1], columns, 1))
 
 
 @pytest.mark.parametrize("name", NAMES)

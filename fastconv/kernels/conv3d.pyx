@@ -18,7 +18,7 @@ cdef void start_volume(Volume *job, int of, const Array *x, const Array *w, cons
                        Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
     """Of the convolution of x by w to y, whatever is asked of it."""
     cdef Shape shape = Shape(
-        itemsize=w.itemsize, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, planes=1, images=1,
+        itemsize=w.itemsize, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, planes=1, slices=1,
         H=x.shape[3], W=x.shape[4], KH=w.shape[3], KW=w.shape[4], OH=y.shape[3], OW=y.shape[4], stride_h=stride_h, stride_w=stride_w,
         pad_h=pad_h, pad_w=pad_w, dil_h=dil_h, dil_w=dil_w, transposed=False, lanes=0)
     job.of, job.images, job.flat = of, x.shape[0], is_column(&shape)

@@ -3,7 +3,7 @@ cdef struct Shape:
     Py_ssize_t itemsize, lanes
     Py_ssize_t groups, channels, outputs     # channels and outputs: a group
     Py_ssize_t planes            # slices of a filter of volumes, each with its own of the channels; else 1
-    Py_ssize_t images            # that every input has, the slices of a volume; else 1
+    Py_ssize_t slices            # of a volume's output, for which the weights are prepared once; else 1
     Py_ssize_t H, W, KH, KW, OH, OW
     Py_ssize_t stride_h, stride_w, pad_h, pad_w, dil_h, dil_w
     bint transposed              # the gradient of the input: H, W are the gradient's, OH, OW the input's

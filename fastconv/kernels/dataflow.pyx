@@ -84,7 +84,7 @@ cdef double winograd_cost(const Shape *shape, int m, bint prepared) noexcept nog
         products = max(products, 13 if weights * shape.lanes * 4 > CACHE_BYTES else 4)
     else:                        # or made
         products += (8 + (45 if phases == 1 else 150) * taps if shape.transposed
-                     else 10 + (27 if phases == 1 else 115) * taps) / shape.images
+                     else 10 + (27 if phases == 1 else 115) * taps) / shape.slices
     reading = (8.5 if wide(shape) else 5) + reading * pixels
     writing = 5.5 + writing * pixels
     return weights * products + points * tiles * (reading * ceil_to(channels, shape.lanes) / shape.lanes + writing * vectors)
@@ -140,7 +140,7 @@ cdef double line_cost(const Shape *shape, int m, bint prepared) noexcept nogil:
         step *= 2
     return (lanes * step * tiles / (shape.KW * shape.OW) + 10.0 / depth
             + 26.0 * tiles / (<double> shape.outputs * shape.KH * shape.KW * shape.OW)
-            + (0 if prepared else (300 if shape.transposed else 150) * lanes / (shape.KW * pixels * shape.images))
+            + (0 if prepared else (300 if shape.transposed else 150) * lanes / (shape.KW * pixels * shape.slices))
             + (0.08 if 6 * shape.lanes * 4 * shape.channels * shape.KH > WEIGHT_BYTES else 0))
 
 
@@ -156,7 +156,7 @@ cdef double cost(const Shape *shape, int dataflow, bint prepared) noexcept nogil
     if dataflow == FILTERS:      # nearly a load a multiply-add, and results are stored after few of them
         return (1.5 if shape.KH == 3 and shape.KW == 3 else 1.25 + 4.5 / (shape.KH * shape.KW)) * filled(shape.OW, shape.lanes)
     # Packing the weights, which lie the wrong way round for the gradient of the input.
-    pack = 0 if prepared else (42 if shape.transposed else 12) / (pixels * shape.images)
+    pack = 0 if prepared else (42 if shape.transposed else 12) / (pixels * shape.slices)
     return pack + (channel_cost(shape) if dataflow == CHANNELS else pixel_cost(shape, dataflow == PANELS))
 
 
@@ -226,20 +226,20 @@ cdef double weight_cost(const Shape *shape, int dataflow) noexcept nogil:
     cdef Py_ssize_t depth = shape.channels * shape.KH * shape.KW, r = winograd_taps(shape), points, channels, outputs
     if dataflow == LANES:        # a vector of sums a weight, which are added up at the end
         return weights / shape.lanes * (1.4 * ceil_to(shape.OH * shape.OW, shape.lanes) + 2.5 * pixels / shape.outputs
-                                        + 155.0 / shape.images)
+                                        + 155.0 / shape.slices)
     if dataflow == PRODUCT:      # packing the taps is shared by the outputs
         return (weights / shape.lanes * pixels * (1.2 * filled(shape.outputs, 8 if wide(shape) else 6) * filled(depth, shape.lanes)
                                                   + 9.0 / shape.outputs)
-                + 400.0 * shape.groups * depth / (shape.lanes * shape.images))
+                + 400.0 * shape.groups * depth / (shape.lanes * shape.slices))
     channels = ceil_to(shape.channels * shape.stride_h * shape.stride_w, shape.lanes) // shape.lanes
     outputs = ceil_to(shape.outputs, shape.lanes) // shape.lanes
     points = (m + r - 1) * (m + r - 1)
     tiles = <double> ((shape.OH + m - 1) // m) * ((shape.OW + m - 1) // m)
     part = <double> m * m / points
     # Products, which are loaded and stored once a group of tiles, about 64 of them; the transforms of both sides; and the way back.
-    return (<double> points * channels * shape.outputs * (0.9 * tiles + 10 * max(1.0 / shape.images, tiles / 64))
+    return (<double> points * channels * shape.outputs * (0.9 * tiles + 10 * max(1.0 / shape.slices, tiles / 64))
             + points * tiles * (channels * (10 + reading_cost(shape) * part) + outputs * (10 + 17 * part))
-            + <double> channels * shape.outputs * r * r * (43 if shape.stride_h * shape.stride_w == 1 else 170) / shape.images)
+            + <double> channels * shape.outputs * r * r * (43 if shape.stride_h * shape.stride_w == 1 else 170) / shape.slices)
 
 
 cdef int choose_weights(const Shape *shape, bint winograd) noexcept nogil:

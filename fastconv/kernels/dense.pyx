@@ -41,7 +41,8 @@ cdef class Dense(Prepared):
         cdef unsigned int mode = 0
         view(weight, &w)
         shape = Shape(itemsize=w.itemsize, lanes=kernels(w.itemsize).lanes, groups=1, channels=w.shape[1], outputs=w.shape[0], planes=1,
-                      images=1, H=1, W=1, KH=1, KW=1, OH=1, OW=1, stride_h=1, stride_w=1, pad_h=0, pad_w=0, dil_h=1, dil_w=1, transposed=False)
+                      slices=1, H=1, W=1, KH=1, KW=1, OH=1, OW=1, stride_h=1, stride_w=1, pad_h=0, pad_w=0, dil_h=1, dil_w=1,
+                      transposed=False)
         self.memory = <char *> allocate((w.size + w.shape[0]) * w.itemsize)
         if self.memory == NULL:
             raise MemoryError("linear: no memory for the weights")

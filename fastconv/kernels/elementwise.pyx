@@ -4,6 +4,7 @@ from cython.parallel cimport parallel, prange
 
 from fastconv.kernels.arrays cimport Array, view
 from fastconv.kernels.runtime cimport allocate, enter_team, fc_kernels, kernels, leave_team, release, threads_for
+from fastconv.kernels.slab cimport ceil_div, ceil_to
 
 cdef extern from *:
     """
@@ -21,7 +22,7 @@ cdef extern from *:
     const int ELEMENTWISE_FUNCTIONS
 
 cdef enum:
-    SHARE = 64                   # elements: a multiple of every vector
+    GRAIN = 64                   # elements: a multiple of every vector
     PIECE = 16384                # elements a task: a multiple of what dropout draws at once
     WORK_DROPOUT = 8             # about so many multiply-adds is an element worth
     WORK_PRELU = 2
@@ -38,7 +39,7 @@ cdef void map_piece(const fc_kernels *kernel, int function, Py_ssize_t count, co
 cdef void map_array(int function, const Array *x, const char *kept, double parameter, char *y) noexcept nogil:
     cdef const fc_kernels *kernel = kernels(x.itemsize)
     cdef int share, threads = threads_for(<double> x.size * elementwise_functions[function].work)
-    cdef Py_ssize_t first, at, count = (x.size // threads + SHARE) // SHARE * SHARE
+    cdef Py_ssize_t first, at, count = ceil_to(ceil_div(x.size, threads), GRAIN)
     cdef unsigned int alone, mode = 0
     if threads == 1:             # a team of one would cost a tiny call a tenth of its time
         alone = enter_team()
@@ -81,7 +82,7 @@ def backward(int function, grad_output, kept, grad_input, double parameter):
 
 
 def dropout(input, output, uint64_t stream, uint64_t key, uint32_t threshold, double scale):
-    """Each element times 0 where its random word is below the threshold, else times the scale."""
+    """Each element times 0 where its 32 random bits are below the threshold, else times the scale."""
     cdef Array x, y
     cdef Py_ssize_t i, pieces
     cdef unsigned int mode = 0

@@ -25,7 +25,7 @@ cdef void start_layer(Layer *layer, const Shape *shape, const char *weights) noe
 cdef void describe(Layer *layer, const Array *w, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t stride_h,
                    Py_ssize_t stride_w, Py_ssize_t pad_h, Py_ssize_t pad_w, Py_ssize_t dil_h, Py_ssize_t dil_w, Py_ssize_t groups) noexcept:
     cdef Shape shape = Shape(
-        itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, planes=1, images=1, H=H, W=W,
+        itemsize=w.itemsize, lanes=0, groups=groups, channels=w.shape[1], outputs=w.shape[0] // groups, planes=1, slices=1, H=H, W=W,
         KH=w.shape[2], KW=w.shape[3], OH=OH, OW=OW, stride_h=stride_h, stride_w=stride_w, pad_h=pad_h, pad_w=pad_w,
         dil_h=dil_h, dil_w=dil_w, transposed=False)
     start_layer(layer, &shape, w.data)

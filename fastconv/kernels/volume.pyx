@@ -175,6 +175,7 @@ cdef int run_phase(Volume *job, Layer *layer, const Sweep *sweep, char *sums, bi
             depth=slices, volume=groups * channels * job.depth.size * plane, image=sweep.advance * sweep.spacing * plane,
             group=channels * job.depth.size * plane, channel=(job.depth.size if sweep.taps == 1 else sweep.spacing) * plane)
         place_output(job, sweep, slices, layer)
+        layer.shape.slices = slices
         return add_images(job, layer, 0, volumes, sweep, 0, job.source + sweep.base * plane * layer.shape.itemsize, sums, begun)
     if slice * places <= PART_BYTES:
         volumes = min(volumes, PART_BYTES // (slice * places))
@@ -183,6 +184,7 @@ cdef int run_phase(Volume *job, Layer *layer, const Sweep *sweep, char *sums, bi
         slices = max(1, (PART_BYTES // slice - sweep.taps) // sweep.advance + 1)
         slices = ceil_div(sweep.count, ceil_div(sweep.count, slices))            # parts of one size
         places = (slices - 1) * sweep.advance + sweep.taps
+    layer.shape.slices = slices
     gathered = <char *> allocate(volumes * places * slice)
     if gathered == NULL:
         return -1
@@ -231,7 +233,7 @@ cdef int run_volume(Volume *job) noexcept nogil:
             exchange(job, groups * outputs, channels, kernel, job.layer.weights, filters)
     for first in range(phases(job)):
         sweep = phase(job, first)
-        layer.shape.channels, layer.shape.planes, layer.shape.images = sweep.taps * channels, sweep.taps, sweep.count
+        layer.shape.channels, layer.shape.planes = sweep.taps * channels, sweep.taps
         if status == 0 and sweep.taps == 0:                                      # nothing reaches these slices
             place_output(job, &sweep, sweep.count, &layer)
             fill_bias(&layer, job.images * sweep.count, job.output + first * layer.shape.OH * layer.shape.OW * layer.shape.itemsize)

@@ -63,8 +63,8 @@ typedef integer mask __attribute__((vector_size(FC_BYTES)));
 typedef real vec_anywhere __attribute__((vector_size(FC_BYTES), aligned(sizeof(real)), may_alias));
 #define FC_MASK(comparison) ((mask)(comparison))
 FC_INLINE vec load(const real *p) { return *(const vec_anywhere *)p; }
-/* Into a register: where a value is used as numbers and as bits, the compiler reads memory again each time, and a vector across two lines
- * of the cache is two reads. */
+/* Into a register: where a value is used more than once, the compiler may read memory again each time, and a vector across two lines of
+ * the cache is two reads. */
 FC_INLINE vec load_once(const real *p) { return *(const volatile vec_anywhere *)p; }
 FC_INLINE void store(real *p, vec v) { *(vec_anywhere *)p = v; }
 FC_INLINE vec broadcast(real x) { return x - (vec){0}; } /* x - 0 keeps the sign of -0.0; x + 0 would not */

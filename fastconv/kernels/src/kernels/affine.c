@@ -8,8 +8,8 @@ void FC_NAME(affine_rows)(ptrdiff_t rows, ptrdiff_t count, const void *source, p
         const vec mean = broadcast((real)terms[0]), scale = broadcast((real)terms[1]), shift = broadcast((real)terms[2]);
         const real *from = (const real *)source + r * row_stride;
         real *to = (real *)target + r * row_stride;
-        for (ptrdiff_t i = 0, step = first_step(to, count); i < count; i += step, step = VL) {
-            const ptrdiff_t here = fewer(step, count - i);
+        for (ptrdiff_t i = 0, next = first_step(to, count); i < count; i += next, next = VL) {
+            const ptrdiff_t here = fewer(next, count - i);
             store_up_to(to + i, (load_up_to(from + i, here) - mean) * scale + shift, here);
         }
     }
@@ -38,8 +38,8 @@ void FC_NAME(affine_gradient_rows)(ptrdiff_t rows, ptrdiff_t count, const void *
         const vec shift = broadcast((real)terms[3]);
         const real *g = (const real *)gradient + r * row_stride, *x = source ? (const real *)source + r * row_stride : NULL;
         real *to = (real *)target + r * row_stride;
-        for (ptrdiff_t i = 0, step = first_step(to, count); i < count; i += step, step = VL) {
-            const ptrdiff_t here = fewer(step, count - i);
+        for (ptrdiff_t i = 0, next = first_step(to, count); i < count; i += next, next = VL) {
+            const ptrdiff_t here = fewer(next, count - i);
             const vec direct = load_up_to(g + i, here) * own;
             store_up_to(to + i, x ? direct + ((load_up_to(x + i, here) - mean) * slope + shift) : direct, here);
         }

@@ -114,7 +114,7 @@ FC_INLINE void drop(const uint32_t *words, uint32_t coarse, real kept, const rea
     }
 }
 
-/* Where that is the threshold's own upper half, 16 bits more decide: the same half of the block whose counter has its last bit set, which
+/* Where a half equals the threshold's upper half, 16 bits more decide: the same half of the block whose counter has its last bit set, which
  * is drawn only then. */
 static void settle(uint64_t block, uint64_t stream, const round_keys *keys, uint32_t threshold, const uint32_t *words, const real *from,
                    real *to) {
@@ -127,7 +127,7 @@ static void settle(uint64_t block, uint64_t stream, const round_keys *keys, uint
     }
 }
 
-/* Whether they are wanted anywhere, found as one finds a zero byte in a word. */
+/* Whether any half equals the threshold's upper half, found as one finds a zero byte in a word. */
 FC_INLINE int unsettled(const uint32_t *words, uint32_t threshold) {
     const uint32_t twice = (threshold >> 16) * 0x10001u;
     uint32_t found = 0;
@@ -144,17 +144,17 @@ void FC_NAME(dropout)(ptrdiff_t count, uint64_t first, uint64_t stream, uint64_t
     for (ptrdiff_t i = 0; i < count; i += DRAWN) {
         const uint64_t block = (first + (uint64_t)i) / 8;
         const real *from = (const real *)input + i;
-        real *to = (real *)output + i, part[DRAWN];
+        real *to = (real *)output + i, part[DRAWN], dropped[DRAWN];
         uint32_t words[DRAWN / 2];
         FC_UNROLL for (int j = 0; j < DRAWN; j += LINE) FC_PREFETCH(from + DRAWN + j); /* else memory rests while bits are drawn */
         philox(block, stream, keys, words);
         if (count - i < DRAWN) {
             memset(part, 0, sizeof part);
             from = memcpy(part, from, (size_t)(count - i) * sizeof(real));
-            to = part;
+            to = dropped;
         }
         drop(words, coarse, (real)scale, from, to);
         if (coarse < threshold && unsettled(words, threshold)) settle(block, stream, keys, threshold, words, from, to);
-        if (count - i < DRAWN) memcpy((real *)output + i, part, (size_t)(count - i) * sizeof(real));
+        if (count - i < DRAWN) memcpy((real *)output + i, dropped, (size_t)(count - i) * sizeof(real));
     }
 }

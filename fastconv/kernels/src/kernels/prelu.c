@@ -5,8 +5,8 @@
  * else one for all. */
 void FC_NAME(prelu_row)(ptrdiff_t count, const void *value, const void *input, const void *weight, int each, void *output) {
     const vec one = broadcast(each ? 0 : *(const real *)weight);
-    for (ptrdiff_t i = 0, step = first_step(output, count); i < count; i += step, step = VL) {
-        const ptrdiff_t here = fewer(step, count - i);
+    for (ptrdiff_t i = 0, next = first_step(output, count); i < count; i += next, next = VL) {
+        const ptrdiff_t here = fewer(next, count - i);
         const vec v = load_up_to((const real *)value + i, here), x = value == input ? v : load_up_to((const real *)input + i, here);
         const vec leak = v * (each ? load_up_to((const real *)weight + i, here) : one);
         store_up_to((real *)output + i, pick(FC_MASK(x > broadcast(0)), v, leak), here);

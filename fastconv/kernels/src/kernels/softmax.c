@@ -112,7 +112,9 @@ FC_INLINE void columns_backward(int logarithmic, int whole, ptrdiff_t n, ptrdiff
                 const ptrdiff_t at = k * step + j * VL, left = LEFT;
                 FC_PREFETCH(g + at + AHEAD * step);
                 FC_PREFETCH(y + at + AHEAD * step);
-                sum[j] += logarithmic ? load_up_to(g + at, left) : load_up_to(g + at, left) * load_up_to(y + at, left);
+                const vec slope = load_up_to(g + at, left);
+                if (logarithmic) sum[j] += slope; /* as ?: the sum below would be a fused one in some copies of this loop only */
+                else sum[j] += slope * load_up_to(y + at, left);
             }
         for (ptrdiff_t j = 0; j < vectors; j++) total[j] += sum[j];
     }
