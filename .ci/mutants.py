@@ -148,7 +148,7 @@ MUTANTS = {
         ["tests/test_plan.py"],
     ),
     "gelu: half of the square's digits": (
-        ("src/normal.h", ("broadcast(2 * LN2_LOW) + rest);", "broadcast(2 * LN2_LOW));")),
+        ("src/normal.h", ("broadcast(2 * BELL_LN2_LOW) + rest);", "broadcast(2 * BELL_LN2_LOW));")),
         ["tests/test_activation.py"],
     ),
     "dropout: 16 bits decide": (

@@ -6,8 +6,13 @@
 
 #if FC_DOUBLE
 #define BELL_END 39.945 /* where e^(-x^2/2) is 2^-1151 */
+#define BELL_LN2_HIGH LN2_HIGH
+#define BELL_LN2_LOW LN2_LOW
 #else
 #define BELL_END 16.272f /* 2^-191 */
+/* Times eighths, which have 11 digits, it is exact: also where a compiler does not fuse the multiplication with the addition. */
+#define BELL_LN2_HIGH 0x1.62ep-1f
+#define BELL_LN2_LOW 0x1.0bfbe8p-15f
 #endif
 
 /* Phi(-x) = e^(-x^2/2) R(x) for x >= 0, where R, the tail without its fall, is smooth over the whole half-line: a quotient of polynomials
@@ -101,7 +106,7 @@ FC_INLINE bell normal_bell(vec x) {
     const vec square = size * size, rest = square_rest(size, square);
     const vec shifted = square * broadcast((real)(-0.5 * 0x1.71547652b82fep+0)) + broadcast(ROUNDER / STEPS);
     const vec n = shifted - broadcast(ROUNDER / STEPS); /* in octaves */
-    const vec q = (square + n * broadcast(2 * LN2_HIGH)) + (n * broadcast(2 * LN2_LOW) + rest);
+    const vec q = (square + n * broadcast(2 * BELL_LN2_HIGH)) + (n * broadcast(2 * BELL_LN2_LOW) + rest);
     return (bell){normal_tail_ratio(size, square), bell_scale(as_bits(shifted)), bell_rise(q)};
 }
 
