@@ -6,7 +6,7 @@
 
 /* A group of 8 * BLOCKS elements takes the low halves of its blocks' first words, then their high halves, then those of the second, third
  * and fourth words. GROUPS of them are drawn at once. */
-enum { BLOCKS = 16, WORDS = 4 * BLOCKS, GROUP = 2 * WORDS, GROUPS = 2, DRAWN = GROUPS * GROUP, ROUNDS = 7 };
+enum { BLOCKS = 16, WORDS = 4 * BLOCKS, GROUP = 2 * WORDS, GROUPS = 4, DRAWN = GROUPS * GROUP, ROUNDS = 7 };
 enum { LINE = 64 / sizeof(real) }; /* of the cache */
 
 static const uint32_t FACTOR_A = 0xD2511F53u, FACTOR_C = 0xCD9E8D57u, STEP_0 = 0x9E3779B9u, STEP_1 = 0xBB67AE85u;
@@ -50,7 +50,7 @@ FC_INLINE void set_keys(uint64_t key, round_keys *keys) {
         keys[round].first = all((uint32_t)key + round * STEP_0), keys[round].second = all((uint32_t)(key >> 32) + round * STEP_1);
 }
 
-static void philox(uint64_t first, uint64_t stream, const round_keys *keys, uint32_t *words) {
+FC_INLINE void philox(uint64_t first, uint64_t stream, const round_keys *keys, uint32_t *words) {
     static const uint64_t count[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int i = 0; i < GROUPS * BLOCKS; i += SIDE_BY_SIDE * PAIRS) {
         pairs a[SIDE_BY_SIDE], b[SIDE_BY_SIDE], c[SIDE_BY_SIDE], d[SIDE_BY_SIDE];
@@ -82,7 +82,7 @@ FC_INLINE void set_keys(uint64_t key, round_keys *keys) {
         keys[round].first = (uint32_t)key + round * STEP_0, keys[round].second = (uint32_t)(key >> 32) + round * STEP_1;
 }
 
-static void philox(uint64_t first, uint64_t stream, const round_keys *keys, uint32_t *words) {
+FC_INLINE void philox(uint64_t first, uint64_t stream, const round_keys *keys, uint32_t *words) {
     for (int group = 0; group < GROUPS; group++, first += BLOCKS, words += WORDS) {
         uint32_t *a = words, *b = words + BLOCKS, *c = words + 2 * BLOCKS, *d = words + 3 * BLOCKS;
         for (int i = 0; i < BLOCKS; i++) {
