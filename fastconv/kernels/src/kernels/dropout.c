@@ -1,5 +1,5 @@
 /* Dropout: each element times 0 or times `scale`, as the seed and the element's place say. The random bits are those of Philox4x32-7
- * (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011; with 7 rounds it passes all of BigCrush, table 2), a
+ * (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011; 7 rounds are enough to pass BigCrush), a
  * function of a counter and a key: any element's can be had at any time, by any thread, and the gradient asks for them again instead of
  * keeping a mask. */
 #include "vector.h"
